@@ -1,0 +1,55 @@
+# `make help` lists the targets. Everything is set up in .venv from requirements.lock; nothing is done twice.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+READY := $(VENV)/ready
+PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+# Libraries that phone home wait where the network is closed.
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := 1
+export HF_HUB_DISABLE_TELEMETRY := 1
+export DVC_NO_ANALYTICS := 1
+export WANDB_MODE ?= offline
+# Processes that share two cores wait for each other's threads.
+export OMP_NUM_THREADS ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Make .venv with pinned versions and `hrm`
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --requirement requirements.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY) ## Raw puzzles to registered models: three small experiments on a laptop
+	dvc repro
+	@dvc metrics show
+	@echo "Reports:  runs/*/report.html"
+	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
+
+test: $(READY) ## All tests
+	python -m pytest
+
+lint: $(READY) ## Style: ruff
+	ruff check .
+	ruff format --check .
+
+types: $(READY) ## Types: mypy
+	mypy
+
+lock: ## Renew requirements.lock from the ranges in pyproject.toml
+	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
+	$(VENV)-lock/bin/python -m pip install --quiet setuptools "torch==2.13.0" ".[dev,wandb]"
+	{ echo "# Made by make lock from pyproject.toml."; \
+	  $(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude hrm-mlops | sed 's/+cpu//'; } > requirements.lock
+	rm -rf $(VENV)-lock
+
+clean: ## Remove .venv; artifacts and the registry stay
+	rm -rf $(VENV)
