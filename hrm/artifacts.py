@@ -1,0 +1,92 @@
+"""Writing artifacts so that a stop at any moment leaves either the old one or the new one, and naming their content."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from hrm.errors import UserError
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[Path]:
+    """A path beside `target` to write a file or a folder at; it takes the target's name when the block ends well.
+
+    When the block raises, what was written is removed and the target stays as it was.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    remove(beside)
+    try:
+        yield beside
+        if target.is_dir():
+            # A folder cannot be renamed over a full one: the old one steps aside first.
+            old = target.with_name(f".{target.name}.{os.getpid()}.old")
+            remove(old)
+            target.rename(old)
+            beside.rename(target)
+            remove(old)
+        else:
+            beside.replace(target)
+    finally:
+        remove(beside)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically."""
+    with written_beside(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file atomically, indented, keys in the order given, ending in a newline."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        UserError: when the file is missing or is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from None
+
+
+def digest(path: Path, pattern: str = "*") -> str:
+    """The SHA-256 of a file's bytes, or of a folder's relative paths and files' digests in sorted order.
+
+    It does not depend on the folder's own name, on times, or on the order in which a file system lists files.
+
+    Args:
+        path: the file or folder.
+        pattern: which of a folder's files count, at any depth.
+    """
+    hasher = hashlib.sha256()
+    if path.is_dir():
+        files = {file.relative_to(path).as_posix(): file for file in path.rglob(pattern) if file.is_file()}
+        for name in sorted(files):
+            hasher.update(f"{name}\0{digest(files[name])}\n".encode())
+    else:
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                hasher.update(chunk)
+    return hasher.hexdigest()
