@@ -1,0 +1,193 @@
+"""What a kind of puzzle is: the small protocol behind which ARC, Sudoku and Maze differ.
+
+Shapes are written with these letters: B examples of a batch, N examples of a table, H and W the canvas, L = H * W
+tokens, K bytes of one symmetry, G groups, V variants.
+
+Three representations follow one another:
+
+- **raw files**, as people publish them (JSON tasks, CSV rows of characters);
+- **grids**: cells as small integers on an H x W canvas, each with its own height and width at the top left;
+- **tokens**: what the model reads and writes, L a sequence.
+
+A symmetry is one row of K small integers (a `uint8` array), and row `identity` changes nothing. Datasets store the
+symmetries of the variants, not the variants.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hrm.settings import Settings
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+Rng = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Grids:
+    """Grids on a common canvas; cells outside a grid's own extent are 0."""
+
+    cells: Bytes
+    """(N, H, W) cell values."""
+    shapes: NDArray[np.uint8]
+    """(N, 2) height and width of each grid."""
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    def take(self, rows: NDArray[np.integer[Any]] | slice) -> Grids:
+        """The grids of the given rows."""
+        return Grids(self.cells[rows], self.shapes[rows])
+
+    def grid(self, row: int) -> Bytes:
+        """One grid, cut to its own height and width."""
+        height, width = self.shapes[row]
+        return self.cells[row, :height, :width]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The examples of one split, ordered by group."""
+
+    questions: Grids
+    answers: Grids
+    groups: Ints
+    """(N,) the group each example belongs to, ascending."""
+    ratings: Ints
+    """(N,) how hard each example is (Sudoku: search effort, Maze: path length); 0 where a kind has no rating."""
+
+    def __len__(self) -> int:
+        return len(self.groups)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything read from the raw files: groups by number, and their examples in the two splits."""
+
+    names: Sequence[str]
+    """(G,) the name of each group, unique."""
+    train: Examples
+    test: Examples
+    notes: dict[str, int]
+    """Counts worth telling, such as tasks left out because they do not fit the canvas."""
+
+
+class PuzzleKind(Settings, ABC):
+    """A kind of puzzle with its settings (a canvas, a box size), and all that is particular to it."""
+
+    kind: str
+    """The name of the kind, which `params.yaml` selects it by."""
+
+    ignored_label: ClassVar[int | None]
+    """The label token that is not learned, if any."""
+    has_puzzle_ids: ClassVar[bool]
+    """Whether each variant has a puzzle id of its own (ARC), or all share id 0."""
+
+    @property
+    @abstractmethod
+    def vocab_size(self) -> int:
+        """Number of different tokens; the pad token is 0."""
+
+    @property
+    @abstractmethod
+    def canvas(self) -> tuple[int, int]:
+        """Height and width of the canvas; their product is the sequence length."""
+
+    # -- raw files -----------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def read(self, sources: Sequence[Path]) -> Table:
+        """Read and check raw source folders.
+
+        Raises:
+            UserError: naming file and place of the first thing that is wrong.
+        """
+
+    @abstractmethod
+    def parse(self, text: str) -> Bytes:
+        """One question or answer as people write it, as a grid (height, width).
+
+        Raises:
+            ValueError: saying what is wrong with the text.
+        """
+
+    @abstractmethod
+    def format(self, grid: Bytes) -> str:
+        """A grid as text; `parse` reads it back."""
+
+    # -- symmetries ----------------------------------------------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def identity(self) -> Bytes:
+        """(K,) the symmetry that changes nothing."""
+
+    @abstractmethod
+    def sample(self, count: int, rng: Rng) -> Bytes:
+        """(count, K) random symmetries."""
+
+    def variants(self, table: Table, count: int, rng_seed: int) -> tuple[Bytes, Ints]:
+        """The symmetries of each group's variants: the identity, then `count` random ones if it has training examples.
+
+        Args:
+            table: the puzzles.
+            count: variants wanted besides the original.
+            rng_seed: the result is a pure function of it and of the table.
+
+        Returns:
+            (V, K) symmetries of all groups one after another, and (G + 1,) where each group's begin.
+        """
+        drawn = np.zeros(len(table.names), dtype=np.int64)
+        drawn[table.train.groups] = count
+        starts = np.concatenate([[0], np.cumsum(1 + drawn)])
+        is_identity = np.zeros(starts[-1], dtype=bool)
+        is_identity[starts[:-1]] = True
+        symmetries_VK = np.empty((starts[-1], len(self.identity)), dtype=np.uint8)
+        symmetries_VK[is_identity] = self.identity
+        symmetries_VK[~is_identity] = self.sample(int(drawn.sum()), np.random.default_rng(rng_seed))
+        return symmetries_VK, starts
+
+    @abstractmethod
+    def transform(self, grids: Grids, symmetries_BK: Bytes) -> Grids:
+        """Each grid under its symmetry."""
+
+    @abstractmethod
+    def inverse(self, symmetries_BK: Bytes) -> Bytes:
+        """(B, K) the symmetries that undo the given ones."""
+
+    @abstractmethod
+    def variant_name(self, group: str, symmetry: Bytes) -> str:
+        """The published name of a variant; the group's own name for the identity."""
+
+    # -- tokens --------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def encode(self, grids: Grids, offsets_B2: NDArray[np.integer[Any]] | None = None) -> Bytes:
+        """(B, L) tokens of grids, each moved down and right by its offset (only kinds that `translates`)."""
+
+    @abstractmethod
+    def decode(self, tokens_BL: Bytes) -> Grids:
+        """The answer cut from each canvas of tokens."""
+
+    @property
+    def translates(self) -> bool:
+        """Whether training examples may be moved on the canvas."""
+        return False
+
+    # -- answers -------------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def is_valid(self, question: Bytes, answer: Bytes) -> bool | None:
+        """Whether an answer solves the question by the rules alone; None where only the true answer can tell (ARC)."""
+
+    @abstractmethod
+    def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
+        """A grid as a self-contained SVG; cells that differ from the question may be drawn apart."""

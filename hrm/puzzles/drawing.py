@@ -1,0 +1,114 @@
+"""Grids of cells as small SVG pictures that stand inside an HTML page without any file beside them.
+
+Every cell has its own fill and the text is dark or light by that fill, so a picture looks the same on a light and on a
+dark page. It takes the width that the page's style gives it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from html import escape
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+CELL = 10
+"""Side of a cell in the picture's own units."""
+MARGIN = 1
+"""Room around the cells for the outer line."""
+LINE = "#80808a"
+"""Colour of the lines: visible on light and on dark."""
+
+Mask = NDArray[np.bool]
+
+
+def svg_grid(
+    fills: Sequence[Sequence[str]],
+    *,
+    label: str,
+    texts: Sequence[Sequence[str]] | None = None,
+    strong: Mask | None = None,
+    marked: Mask | None = None,
+    box: tuple[int, int] | None = None,
+) -> str:
+    """A grid as a self-contained SVG element.
+
+    Args:
+        fills: the colour of each cell as `#rrggbb`, row by row; all rows of one length.
+        label: what the picture shows, for screen readers and as a tooltip.
+        texts: a short text for each cell.
+        strong: (H, W) the cells whose text is bold; all when left out.
+        marked: (H, W) the cells with a frame, such as wrong ones; the frame shows without colours, too.
+        box: height and width of the boxes that thick lines go around.
+    """
+    height, width = len(fills), len(fills[0])
+    view = f"{-MARGIN} {-MARGIN} {width * CELL + 2 * MARGIN} {height * CELL + 2 * MARGIN}"
+    bold = np.ones((height, width), np.bool) if strong is None else strong
+    return "".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{view}" role="img" aria-label="{escape(label)}">',
+            f"<title>{escape(label)}</title>",
+            *_cells(fills),
+            _lines(height, width, (1, 1), 0.4),
+            _lines(height, width, box or (height, width), 1.2),
+            *(_texts(fills, texts, bold) if texts else ()),
+            _frames(marked) if marked is not None else "",
+            "</svg>",
+        ]
+    )
+
+
+def _cells(fills: Sequence[Sequence[str]]) -> Iterator[str]:
+    """One path for each colour, made of its runs along the rows."""
+    runs: dict[str, list[str]] = {}
+    for row, line in enumerate(fills):
+        column = 0
+        for fill, cells in groupby(line):
+            length = len(list(cells))
+            run = f"M{column * CELL} {row * CELL}h{length * CELL}v{CELL}h-{length * CELL}z"
+            runs.setdefault(fill, []).append(run)
+            column += length
+    # Crisp edges: no seams of the page's colour between neighbours.
+    return (
+        f'<path fill="{escape(fill)}" shape-rendering="crispEdges" d="{"".join(path)}"/>' for fill, path in runs.items()
+    )
+
+
+def _lines(height: int, width: int, every: tuple[int, int], thickness: float) -> str:
+    rows = [f"M0 {row * CELL}h{width * CELL}" for row in range(0, height + 1, every[0])]
+    columns = [f"M{column * CELL} 0v{height * CELL}" for column in range(0, width + 1, every[1])]
+    path = "".join(rows + columns)
+    return f'<path fill="none" stroke="{LINE}" stroke-width="{thickness}" stroke-linecap="square" d="{path}"/>'
+
+
+def _texts(fills: Sequence[Sequence[str]], texts: Sequence[Sequence[str]], strong: Mask) -> Iterator[str]:
+    """The texts in up to four groups: bold or not, dark or light."""
+    groups: dict[tuple[str, int], list[str]] = {}
+    for (row, column), bold in np.ndenumerate(strong):
+        if text := texts[row][column]:
+            style = (_ink(fills[row][column]), 700 if bold else 400)
+            x, y = column * CELL + CELL // 2, row * CELL + CELL // 2
+            groups.setdefault(style, []).append(f'<text x="{x}" y="{y}">{escape(text)}</text>')
+    for (ink, weight), elements in groups.items():
+        yield (
+            f'<g fill="{ink}" font-family="sans-serif" font-size="7" font-weight="{weight}" '
+            f'text-anchor="middle" dominant-baseline="central">{"".join(elements)}</g>'
+        )
+
+
+def _ink(fill: str) -> str:
+    """Dark text on a light cell and light text on a dark one (by the fill's luma, Rec. 601)."""
+    red, green, blue = (int(fill[place : place + 2], 16) for place in (1, 3, 5))
+    return "#16161d" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "#ffffff"
+
+
+def _frames(marked: Mask) -> str:
+    """A dashed red frame on a white one inside each marked cell, so that it shows on every fill."""
+    path = "".join(f"M{column * CELL + 1.5} {row * CELL + 1.5}h7v7h-7z" for row, column in np.argwhere(marked).tolist())
+    if not path:
+        return ""
+    return (
+        f'<path fill="none" stroke="#ffffff" stroke-width="1.6" d="{path}"/>'
+        f'<path fill="none" stroke="#c1121f" stroke-width="1.2" stroke-dasharray="2.5 1" d="{path}"/>'
+    )

@@ -1,0 +1,287 @@
+"""The published column format, and the groups and examples that one such pair of files stands for.
+
+Sudoku-Extreme and Maze-Hard are CSV files with the columns `source,question,answer,rating`, a split each (`train.csv`,
+`test.csv`), a puzzle a line, question and answer as one string of cells row by row. The largest has 3.8 million lines,
+so files are parsed as blocks of bytes: no Python object is made for a cell, a line or a name.
+
+Letters for shapes: N lines, n lines of one block, L cells of a puzzle.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, overload
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from hrm.artifacts import written_beside
+from hrm.errors import UserError
+from hrm.puzzles.base import Bytes, Examples, Grids, Ints, Table
+
+COLUMNS = ("source", "question", "answer", "rating")
+BLOCK_BYTES = 1 << 23
+NEWLINE, RETURN, COMMA, ZERO = b"\n\r,0"
+UNKNOWN = 255
+"""Stands for a character outside the alphabet, while a block is checked."""
+
+
+class Row(NamedTuple):
+    """One line of a table."""
+
+    source: str
+    """Where the puzzle comes from."""
+    question: str
+    """The cells, row by row."""
+    answer: str
+    """The solved cells, row by row."""
+    rating: int
+    """How hard it is."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A table without its `source` column."""
+
+    questions: Bytes
+    """(N, L) codes of the alphabet."""
+    answers: Bytes
+    """(N, L) codes of the alphabet."""
+    ratings: Ints
+    """(N,) how hard each puzzle is."""
+
+    def __len__(self) -> int:
+        return len(self.ratings)
+
+
+Check = Callable[[Bytes, Bytes], tuple[int, str] | None]
+"""From (N, H, W) questions and answers to the first row that breaks the rules and what is wrong with it, if any."""
+
+
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """Write a table, the same bytes on every machine."""
+    with written_beside(path) as beside, beside.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+def read_table(path: Path, *, length: int, alphabet: Mapping[str, int]) -> Columns:
+    """Read a table in one pass of constant memory besides the result.
+
+    Args:
+        path: the CSV file; columns in any order, `source` may be missing.
+        length: cells of a question and of an answer.
+        alphabet: the code (below 255) of each character that a cell may be written with.
+
+    Raises:
+        UserError: naming file, line and remedy: no such file, other columns, cut off, a line with too few or many
+            columns, a question or answer of another length or with another character, a rating that is no number.
+    """
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; fetch the source again, or give a folder that holds it") from None
+    with stream:
+        header = _header(path, stream.readline())
+        body = stream.tell()
+        count = _count_lines(path, stream)
+        stream.seek(body)
+        columns = Columns(
+            np.empty((count, length), np.uint8), np.empty((count, length), np.uint8), np.empty(count, np.int64)
+        )
+        codes = np.full(256, UNKNOWN, np.uint8)
+        for character, code in alphabet.items():
+            codes[ord(character)] = code
+        done = 0
+        for text in _blocks(stream):
+            block = _Block(path, done + 2, header, text)
+            rows = slice(done, done + len(block))
+            columns.questions[rows] = block.cells("question", length, codes)
+            columns.answers[rows] = block.cells("answer", length, codes)
+            columns.ratings[rows] = block.numbers("rating")
+            done += len(block)
+    return columns
+
+
+def _header(path: Path, line: bytes) -> list[str]:
+    header = line.decode("utf-8-sig", errors="replace").strip().replace('"', "").split(",")
+    if missing := [column for column in COLUMNS[1:] if column not in header]:
+        raise UserError(f"{path}: no column {', '.join(missing)}; the first line must be {','.join(COLUMNS)}")
+    return header
+
+
+def _count_lines(path: Path, stream: BinaryIO) -> int:
+    count, last = 0, b"\n"
+    while chunk := stream.read(BLOCK_BYTES):
+        count += chunk.count(b"\n")
+        last = chunk[-1:]
+    if last != b"\n":
+        raise UserError(f"{path}: line {count + 2}: cut off; fetch the file again (a whole one ends with a line break)")
+    return count
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in blocks of whole lines, quotes removed."""
+    rest = b""
+    while chunk := stream.read(BLOCK_BYTES):
+        rest += chunk
+        end = rest.rfind(b"\n") + 1
+        if end:
+            yield _unquoted(rest[:end]) if b'"' in rest[:end] else rest[:end]
+            rest = rest[end:]
+
+
+def _unquoted(block: bytes) -> bytes:
+    """The same lines without quotes; only `source`, which nobody reads, can have held a comma."""
+    lines = csv.reader(block.decode("utf-8", errors="replace").split("\n")[:-1])
+    return "".join(",".join(field.replace(",", ";") for field in line) + "\n" for line in lines).encode()
+
+
+class _Block:
+    """Some lines of a file as bytes, with the places of their fields."""
+
+    def __init__(self, path: Path, first_line: int, header: list[str], text: bytes) -> None:
+        self._path, self._first_line, self._header = path, first_line, header
+        self._bytes = np.frombuffer(text, np.uint8)
+        ends = np.flatnonzero(self._bytes == NEWLINE)
+        starts = np.concatenate(([0], ends[:-1] + 1))
+        commas = np.flatnonzero(self._bytes == COMMA)
+        counts = np.diff(np.searchsorted(commas, np.append(starts, ends[-1]))) + 1
+        self._refuse(
+            counts != len(header),
+            lambda row: f"{counts[row]} columns instead of {len(header)}: cut off or damaged; fetch the file again",
+        )
+        stops = ends - (self._bytes[ends - 1] == RETURN)
+        self._edges = np.column_stack([starts - 1, commas.reshape(len(ends), -1), stops])
+
+    def __len__(self) -> int:
+        return len(self._edges)
+
+    def cells(self, column: str, length: int, codes: Bytes) -> Bytes:
+        """(n, length) codes of a column of fixed width."""
+        starts, widths = self._field(column)
+        self._refuse(
+            widths != length, lambda row: f"the {column} has {widths[row]} cells instead of {length}; correct the line"
+        )
+        text = sliding_window_view(self._bytes, length)[starts]
+        cells = codes[text]
+        wrong = cells == UNKNOWN
+
+        def explain(row: int) -> str:
+            place = int(wrong[row].argmax())
+            allowed = "".join(chr(code) for code in np.flatnonzero(codes != UNKNOWN))
+            return f"character {chr(text[row, place])!r} at place {place + 1} of the {column}; allowed are {allowed!r}"
+
+        self._refuse(wrong.any(axis=1), explain)
+        return cells
+
+    def numbers(self, column: str) -> Ints:
+        """(n,) whole numbers of a column."""
+        starts, widths = self._field(column)
+        # 18 digits always fit 64 bits.
+        wrong = (widths < 1) | (widths > 18)
+        values = np.zeros(len(self), np.int64)
+        for place in range(min(int(widths.max()), 18)):
+            there = np.flatnonzero(widths > place)
+            digits = self._bytes[starts[there] + place] - np.uint8(ZERO)
+            wrong[there] |= digits > 9
+            values[there] = values[there] * 10 + digits
+        self._refuse(wrong, lambda _: f"the {column} is not a whole number; correct the line")
+        return values
+
+    def _field(self, column: str) -> tuple[Ints, Ints]:
+        place = self._header.index(column)
+        starts = self._edges[:, place] + 1
+        return starts, self._edges[:, place + 1] - starts
+
+    def _refuse(self, wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool]], explain: Callable[[int], str]) -> None:
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise UserError(f"{self._path}: line {self._first_line + row}: {explain(row)}")
+
+
+class RowNames(Sequence[str]):
+    """`train-0`, `train-1`, ..., then `test-0`, ...: made when asked for, as there may be millions."""
+
+    def __init__(self, train: int, test: int) -> None:
+        self._train, self._test = train, test
+
+    def __len__(self) -> int:
+        return self._train + self._test
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[str]: ...
+    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
+        if isinstance(index, slice):
+            return [self[row] for row in range(*index.indices(len(self)))]
+        row = range(len(self))[index]
+        return f"train-{row}" if row < self._train else f"test-{row - self._train}"
+
+
+def read_rows(sources: Sequence[Path], *, side: int, alphabet: Mapping[str, int], check: Check) -> Table:
+    """`train.csv` and `test.csv` of each source, every line a group with one example.
+
+    Args:
+        sources: folders; their lines are counted on, in this order.
+        side: height and width of a puzzle.
+        alphabet: as for `read_table`.
+        check: the rules of the puzzle.
+
+    Raises:
+        UserError: as `read_table`, or naming the first line that breaks the rules.
+    """
+    splits = {}
+    for split in ("train", "test"):
+        parts = [_read_checked(source / f"{split}.csv", side, alphabet, check) for source in sources]
+        splits[split] = parts[0] if len(parts) == 1 else _joined(parts)
+    train, test = splits["train"], splits["test"]
+    return Table(
+        names=RowNames(len(train), len(test)),
+        train=_examples(train, side, first_group=0),
+        test=_examples(test, side, first_group=len(train)),
+        notes={},
+    )
+
+
+def _read_checked(path: Path, side: int, alphabet: Mapping[str, int], check: Check) -> Columns:
+    columns = read_table(path, length=side * side, alphabet=alphabet)
+    block = 1 << 15
+    for start in range(0, len(columns), block):
+        rows = slice(start, start + block)
+        fault = check(
+            columns.questions[rows].reshape(-1, side, side),
+            columns.answers[rows].reshape(-1, side, side),
+        )
+        if fault is not None:
+            row, message = fault
+            raise UserError(f"{path}: line {start + row + 2}: {message}; correct the line")
+    return columns
+
+
+def _joined(parts: list[Columns]) -> Columns:
+    return Columns(
+        np.concatenate([part.questions for part in parts]),
+        np.concatenate([part.answers for part in parts]),
+        np.concatenate([part.ratings for part in parts]),
+    )
+
+
+def _examples(columns: Columns, side: int, first_group: int) -> Examples:
+    count = len(columns)
+    return Examples(
+        questions=square_grids(columns.questions.reshape(count, side, side)),
+        answers=square_grids(columns.answers.reshape(count, side, side)),
+        groups=np.arange(first_group, first_group + count),
+        ratings=columns.ratings,
+    )
+
+
+def square_grids(cells_NHW: Bytes) -> Grids:
+    """Grids that fill their canvas; the shapes take no memory."""
+    return Grids(cells_NHW, np.broadcast_to(np.array(cells_NHW.shape[1:], np.uint8), (len(cells_NHW), 2)))

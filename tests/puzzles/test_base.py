@@ -1,0 +1,27 @@
+"""What every kind of puzzle inherits."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hrm.puzzles import Sudoku
+from hrm.puzzles.base import Examples, Grids, Table
+
+
+def examples(groups: list[int]) -> Examples:
+    grids = Grids(np.zeros((len(groups), 4, 4), np.uint8), np.full((len(groups), 2), 4, np.uint8))
+    return Examples(grids, grids, np.array(groups, np.int64), np.zeros(len(groups), np.int64))
+
+
+def test_variants_are_for_groups_with_training_examples() -> None:
+    puzzle = Sudoku(box=(2, 2))
+    table = Table(["a", "b", "c", "d"], examples([0, 2, 2]), examples([1, 3]), {})
+    symmetries, starts = puzzle.variants(table, 5, 0)
+    assert starts.tolist() == [0, 6, 7, 13, 14]
+    assert symmetries.shape == (14, len(puzzle.identity))
+    assert (symmetries[starts[:-1]] == puzzle.identity).all()
+    drawn = np.delete(symmetries, starts[:-1], axis=0)
+    assert len(np.unique(drawn, axis=0)) == len(drawn)
+    assert np.array_equal(puzzle.variants(table, 5, 0)[0], symmetries)
+    assert not np.array_equal(puzzle.variants(table, 5, 1)[0], symmetries)
+    assert np.array_equal(puzzle.variants(table, 0, 0)[0], symmetries[starts[:-1]])
