@@ -1,0 +1,1 @@
+"""The dataset: its format, the loader, and the published layout."""

@@ -1,0 +1,98 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hrm.config import BuildSettings
+from hrm.data.build import build_dataset
+from hrm.data.dataset import Dataset, open_dataset
+from hrm.errors import UserError
+from hrm.puzzles import Arc
+
+
+def test_splits_and_ids_are_the_published_ones(arc: Dataset) -> None:
+    """All pairs of training tasks and the demonstrations of evaluation tasks train; the latter's test pairs test."""
+    assert list(arc.names) == ["aa", "bb", "cc", "dd", "ee"]
+    assert np.bincount(arc.train.groups).tolist() == [2, 3, 5, 2, 3]
+    assert np.bincount(arc.test.groups).tolist() == [0, 0, 0, 1, 2]
+    assert np.diff(arc.starts).tolist() == [7] * 5
+    assert arc.num_puzzle_ids == 1 + 35
+    assert (arc.symmetries[arc.starts[:-1]] == arc.puzzle.identity).all()
+    assert arc.mean_puzzle_examples == 3.0
+
+
+def test_the_same_digest_in_another_folder_and_file_order(arc: Dataset, arc_raw: Path, tmp_path: Path) -> None:
+    for file in sorted((arc_raw / "tasks").rglob("*.json"), reverse=True):
+        target = tmp_path / "tasks" / file.relative_to(arc_raw / "tasks")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, target)
+    build_dataset(
+        BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"], variants=6, seed=3), tmp_path, tmp_path / "again"
+    )
+    again = open_dataset(tmp_path / "again")
+    assert again.digest == arc.digest
+    build_dataset(
+        BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"], variants=6, seed=4), tmp_path, tmp_path / "other"
+    )
+    assert open_dataset(tmp_path / "other").digest != arc.digest
+
+
+def test_tasks_that_do_not_fit_are_left_out_and_counted(arc_raw: Path, tmp_path: Path) -> None:
+    build_dataset(BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"]), arc_raw, tmp_path / "all")
+    sizes = open_dataset(tmp_path / "all").train.questions.shapes
+    with pytest.raises(UserError, match="none of 5 tasks fits"):
+        build_dataset(BuildSettings(puzzle=Arc(canvas_size=1), sources=["tasks"]), arc_raw, tmp_path / "none")
+    assert sizes.max() <= 5
+    assert not (tmp_path / "none").exists()
+
+
+def test_subsample_takes_whole_groups_and_renumbers_them(arc_raw: Path, tmp_path: Path) -> None:
+    settings = BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"], subsample=2, seed=1)
+    build_dataset(settings, arc_raw, tmp_path / "some")
+    some = open_dataset(tmp_path / "some")
+    assert len(some.train_groups) == 2
+    assert set(some.names) >= {"dd", "ee"}, "groups with test examples stay"
+    assert some.test.groups.max() < len(some.names)
+    sizes = dict(zip(["aa", "bb", "cc", "dd", "ee"], [2, 3, 5, 2, 3], strict=True))
+    for group in some.train_groups:
+        assert (some.train.groups == group).sum() == sizes[some.names[int(group)]]
+
+
+@pytest.mark.parametrize(
+    ("damage", "part"),
+    [
+        ("missing", "no dataset here; make it with `hrm build`"),
+        ("format", "format 'hrm-dataset/0' is not 'hrm-dataset/1'"),
+        ("truncated", "answers.npy: damaged"),
+        ("lost", "groups.npy: missing"),
+        ("short", "arrays of different lengths"),
+        ("counts", "do not have the lengths"),
+        ("puzzle", "puzzle"),
+    ],
+)
+def test_a_damaged_dataset_is_one_line(arc: Dataset, tmp_path: Path, damage: str, part: str) -> None:
+    folder = tmp_path / "damaged"
+    shutil.copytree(arc.path, folder)
+    header = json.loads((folder / "dataset.json").read_text())
+    match damage:
+        case "missing":
+            shutil.rmtree(folder)
+        case "format":
+            (folder / "dataset.json").write_text(json.dumps(header | {"format": "hrm-dataset/0"}))
+        case "truncated":
+            data = (folder / "train/answers.npy").read_bytes()
+            (folder / "train/answers.npy").write_bytes(data[:-5])
+        case "lost":
+            (folder / "test/groups.npy").unlink()
+        case "short":
+            np.save(folder / "test/groups.npy", np.zeros(1, np.int64))
+        case "counts":
+            (folder / "dataset.json").write_text(json.dumps(header | {"groups": 4}))
+        case "puzzle":
+            (folder / "dataset.json").write_text(json.dumps(header | {"puzzle": {"kind": "chess"}}))
+    with pytest.raises(UserError) as caught:
+        open_dataset(folder)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
