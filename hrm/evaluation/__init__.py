@@ -1,0 +1,1 @@
+"""Predictions, votes, scores and the report."""

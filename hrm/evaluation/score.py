@@ -1,0 +1,138 @@
+"""The figures: how many puzzles are solved, and how sure that number is. All are fractions in 0..1.
+
+Shapes: E test examples, M predictions.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hrm.data.dataset import Dataset
+from hrm.evaluation.predictions import Predictions
+from hrm.evaluation.vote import Ranking
+from hrm.puzzles.base import Grids, Ints, PuzzleKind
+
+ARC_PRIZE_ATTEMPTS = 2
+
+
+def wilson(fraction: float, count: int) -> tuple[float, float]:
+    """The 95 % interval of a share of `count` independent cases (Wilson 1927, score interval); (0, 1) for no case."""
+    if count == 0:
+        return 0.0, 1.0
+    z2 = 1.959963984540054**2
+    centre = (fraction + z2 / (2 * count)) / (1 + z2 / count)
+    margin = math.sqrt(z2 * (fraction * (1 - fraction) + z2 / (4 * count)) / count) / (1 + z2 / count)
+    # At the ends the bound is exactly 0 or 1, which rounding may miss.
+    low = 0.0 if fraction == 0 else max(0.0, centre - margin)
+    high = 1.0 if fraction == 1 else min(1.0, centre + margin)
+    return low, high
+
+
+def pass_at(k: int, truth_ranks_E: Ints, groups_E: Ints) -> float:
+    """Share of tasks whose every test example has the true answer among its first `k` candidates (published rule)."""
+    return float((_solved_share(k, truth_ranks_E, groups_E) == 1).mean())
+
+
+def arc_prize(truth_ranks_E: Ints, groups_E: Ints) -> float:
+    """The ARC Prize score: the share of a task's test inputs solved in two attempts, averaged over tasks."""
+    return float(_solved_share(ARC_PRIZE_ATTEMPTS, truth_ranks_E, groups_E).mean())
+
+
+def _solved_share(k: int, truth_ranks_E: Ints, groups_E: Ints) -> NDArray[np.float64]:
+    """For each task the share of its test examples with the true answer among the first `k`."""
+    _, task_E = np.unique(groups_E, return_inverse=True)
+    return np.bincount(task_E, weights=truth_ranks_E < k) / np.bincount(task_E)
+
+
+def valid(puzzle: PuzzleKind, questions: Grids, answers: Grids) -> NDArray[np.bool_] | None:
+    """Which answers solve their question by the rules alone; None for a kind where only the truth can tell."""
+    verdicts = np.zeros(len(questions), bool)
+    for row in range(len(questions)):
+        verdict = puzzle.is_valid(questions.grid(row), answers.grid(row))
+        if verdict is None:
+            return None
+        verdicts[row] = verdict
+    return verdicts
+
+
+def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, float | int | dict[str, float | int]]:
+    """The content of `evaluate.json`: scores of the original test puzzles, and under `copies` of all copies.
+
+    Exact accuracy counts a puzzle when every labelled token is right, and token accuracy is the mean of the puzzles'
+    shares, as in the release's evaluation. `valid_accuracy` is left out where rules alone cannot judge an answer.
+    """
+    originals = predictions.where(predictions.copies == 0)
+    plain = _scores(originals, dataset)
+    low, high = wilson(float(plain["exact_accuracy"]), len(originals))
+    scores: dict[str, float | int | dict[str, float | int]] = {
+        "exact_accuracy": plain.pop("exact_accuracy"),
+        "exact_accuracy_low": low,
+        "exact_accuracy_high": high,
+        **plain,
+    }
+    if len(originals) < len(predictions):
+        scores["copies"] = _scores(predictions, dataset)
+    return scores
+
+
+def _scores(predictions: Predictions, dataset: Dataset) -> dict[str, float | int]:
+    scores: dict[str, float | int] = {"exact_accuracy": float(predictions.exact.mean())}
+    verdicts = _valid_predictions(predictions, dataset)
+    if verdicts is not None:
+        scores["valid_accuracy"] = float(verdicts.mean())
+    share = predictions.correct_tokens / predictions.labelled_tokens
+    return scores | {
+        "token_accuracy": float(share.mean()),
+        "q_halt_accuracy": float(((predictions.q_halt >= 0) == predictions.exact).mean()),
+        "steps": float(predictions.steps.mean()),
+        "count": len(predictions),
+    }
+
+
+def _valid_predictions(predictions: Predictions, dataset: Dataset) -> NDArray[np.bool_] | None:
+    """Which predictions solve their own copy by the rules; in chunks, as questions take whole canvases."""
+    verdicts = []
+    for start in range(0, len(predictions), 4096):
+        rows = slice(start, start + 4096)
+        originals = dataset.test.questions.take(predictions.examples[rows])
+        questions = dataset.puzzle.transform(originals, predictions.symmetries[rows])
+        of_chunk = valid(dataset.puzzle, questions, predictions.answers.unpack(rows))
+        if of_chunk is None:
+            return None
+        verdicts.append(of_chunk)
+    return np.concatenate(verdicts)
+
+
+def valid_first_answers(ranking: Ranking, dataset: Dataset) -> NDArray[np.bool_] | None:
+    """(E,) whose first answer solves its question by the rules; None for a kind where only the truth can tell."""
+    first = ranking.answers.take(ranking.starts[:-1])
+    return valid(dataset.puzzle, dataset.test.questions.take(ranking.examples), first)
+
+
+def vote_scores(
+    ranking: Ranking, dataset: Dataset, ks: Sequence[int], valid_E: NDArray[np.bool_] | None
+) -> dict[str, float | int]:
+    """The content of `vote.json`: pass@K, the kind's own scores, and the counts they rest on.
+
+    Args:
+        ranking: the ranked answers.
+        dataset: the dataset they answer.
+        ks: each K.
+        valid_E: what `valid_first_answers` says.
+    """
+    groups_E = dataset.test.groups[ranking.examples]
+    scores: dict[str, float | int] = {f"pass@{k}": pass_at(k, ranking.truth_ranks, groups_E) for k in ks}
+    if valid_E is not None:
+        scores["valid@1"] = float(valid_E.mean())
+    if dataset.puzzle.kind == "arc":
+        scores["arc_prize"] = arc_prize(ranking.truth_ranks, groups_E)
+    return scores | {
+        "tasks": len(np.unique(groups_E)),
+        "test_inputs": len(ranking),
+        "copies": int(ranking.num_votes.max()),
+        "predictions": int(ranking.num_votes.sum()),
+    }
