@@ -1,0 +1,39 @@
+"""Logging a training run after it has ended, from what it left in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hrm.data.dataset import open_dataset
+from hrm.errors import UserError
+from hrm.tracking.record import Facts
+from hrm.tracking.run_log import RunLog, read_points
+from hrm.tracking.server import connect, impatient, required
+
+
+def log_finished(run: Path, name: str, dataset: Path) -> str:
+    """Log a finished training run to MLflow, or whatever is missing of it there.
+
+    Args:
+        run: the run's folder.
+        name: of the experiment.
+        dataset: the dataset it was trained on.
+
+    Returns:
+        The id of the run in MLflow, which `run/mlflow_run.json` names as well.
+
+    Raises:
+        UserError: when there is no finished training in the folder, it was trained on another dataset, or MLflow cannot
+            be reached.
+    """
+    if not (run / "train.json").is_file():
+        raise UserError(f"{run}/train.json: no such file; finish the training with `hrm train {name}`")
+    facts = Facts.read(name, run, open_dataset(dataset))
+    points = read_points(run / "curves.csv")
+    with required("log the run"):
+        with impatient():
+            connect().search_experiments(max_results=1)
+        log = RunLog.open(run, facts)
+        log.log_points(points)
+        log.finish(run, "FINISHED")
+    return log.run_id

@@ -1,0 +1,205 @@
+"""One run in MLflow, written to by the live tracker and from a finished run's record alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hrm.data.dataset import Dataset
+from hrm.errors import UserError
+from hrm.tracking.record import Facts, Place
+from hrm.tracking.server import connect, public_uri
+from hrm.training.curves import read_curves
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+BATCH = 1000
+"""Points that MLflow takes in one request."""
+RECORDS = ("train.json", "curves.csv", "train.provenance.json")
+"""Files of a run's folder that become artifacts under `training`."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one curve."""
+
+    metric: str
+    step: int
+    value: float
+    time: int
+    """Milliseconds since 1970. MLflow takes an equal point, time included, only once."""
+
+
+def read_points(curves: Path) -> list[Point]:
+    """The points of a curves file, none where there is no file; all have the file's own time.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
+    try:
+        rows = read_curves(curves)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{curves}: damaged ({error}); train again with `hrm train`") from None
+    time = int(curves.stat().st_mtime * 1000) if rows else 0
+    return [Point(metric, step, value, time) for step, values in rows.items() for metric, value in values.items()]
+
+
+class RunLog:
+    """A run in MLflow. Everything may be said twice: nothing is logged twice."""
+
+    def __init__(self, client: MlflowClient, run: Run) -> None:
+        self.client = client
+        self.run_id: str = run.info.run_id
+        self._last_steps = {metric: self._last_step(metric) for metric in run.data.metrics}
+
+    @classmethod
+    def open(cls, folder: Path, facts: Facts) -> RunLog:
+        """The run of a folder: the one that `mlflow_run.json` names, else a new one, which the file then names.
+
+        A run that this server does not know, or that has other parameters, is left alone.
+
+        Args:
+            folder: the run's folder.
+            facts: logged as parameters, tags and dataset input.
+
+        Raises:
+            Exception: whatever MLflow raises when it cannot be reached or refuses.
+        """
+        client = connect()
+        run = known_run(client, folder)
+        if run is None or any(run.data.params.get(key, value) != value for key, value in facts.parameters.items()):
+            run = _new_run(client, folder, facts)
+        log = cls(client, run)
+        log._log_facts(run, facts)
+        return log
+
+    def log_points(self, points: Sequence[Point]) -> None:
+        """Log points of curves, in the order of steps; those up to the last step that the run has are left out."""
+        from mlflow.entities import Metric
+
+        for start in range(0, len(points), BATCH):
+            metrics, last_steps = [], dict(self._last_steps)
+            for point in points[start : start + BATCH]:
+                name = metric_name(point.metric)
+                if point.step > last_steps.get(name, -1):
+                    metrics.append(Metric(name, point.value, point.time, point.step))
+                    last_steps[name] = point.step
+            if metrics:
+                self.client.log_batch(self.run_id, metrics=metrics)
+            self._last_steps = last_steps
+
+    def finish(self, folder: Path, status: str) -> None:
+        """Add the local records of the training as artifacts, and end the run."""
+        for name in RECORDS:
+            if (folder / name).is_file():
+                self.client.log_artifact(self.run_id, str(folder / name), "training")
+        self.client.set_terminated(self.run_id, status)
+
+    def _log_dataset(self, facts: Facts) -> None:
+        """Name the dataset as the run's input for training, with its content digest."""
+        from mlflow import entities
+
+        dataset = facts.dataset
+        counts = {
+            "groups": len(dataset.names),
+            "variants": len(dataset.symmetries),
+            "train_examples": len(dataset.train),
+            "test_examples": len(dataset.test),
+            "digest": dataset.digest,
+        }
+        entity = entities.Dataset(
+            name=facts.name,
+            digest=short_digest(dataset),
+            source_type="local",
+            source=json.dumps({"uri": dataset.path.as_posix()}),
+            profile=json.dumps({**counts, **dataset.notes}),
+        )
+        tags = [entities.InputTag("mlflow.data.context", "training")]
+        self.client.log_inputs(self.run_id, datasets=[entities.DatasetInput(entity, tags)])
+
+    def _log_facts(self, run: Run, facts: Facts) -> None:
+        from mlflow.entities import Param, RunTag
+
+        missing = {key: value for key, value in facts.parameters.items() if key not in run.data.params}
+        tags = {key: value for key, value in facts.tags.items() if run.data.tags.get(key) != value}
+        if missing or tags:
+            self.client.log_batch(
+                self.run_id,
+                params=[Param(key, value) for key, value in missing.items()],
+                tags=[RunTag(key, value) for key, value in tags.items()],
+            )
+        if run.inputs is None or not run.inputs.dataset_inputs:
+            self._log_dataset(facts)
+        if run.info.status != "RUNNING":
+            self.client.update_run(self.run_id, status="RUNNING")
+
+    def _last_step(self, metric: str) -> int:
+        return max(point.step for point in self.client.get_metric_history(self.run_id, metric))
+
+
+def short_digest(dataset: Dataset) -> str:
+    """As much of a dataset's digest as MLflow takes for an input: 36 characters at most; the profile holds all 64."""
+    return dataset.digest[:32]
+
+
+def metric_name(name: str) -> str:
+    """A metric's name in the characters that MLflow allows: `pass@2` becomes `pass_at_2`."""
+    return re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))
+
+
+def known_run(client: MlflowClient, folder: Path) -> Run | None:
+    """The run that a folder was logged to, if the present server has it."""
+    from mlflow.exceptions import MlflowException
+
+    place = Place.read(folder)
+    if place is None:
+        return None
+    try:
+        run = client.get_run(place.run_id)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+    return run if run.info.lifecycle_stage == "active" else None
+
+
+def _new_run(client: MlflowClient, folder: Path, facts: Facts) -> Run:
+    experiment_id = _experiment(client, facts.name)
+    run_name = f"{facts.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    run: Run = client.create_run(experiment_id, tags=facts.tags, run_name=run_name)
+    experiment = client.get_experiment(experiment_id).name
+    Place(public_uri(), experiment, run.info.run_id).write(folder)
+    return run
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    """The MLflow experiment for a new run.
+
+    A pipeline's run (`MLFLOW_RUN_ID`) has its children beside it. Else `MLFLOW_EXPERIMENT_ID` decides, or
+    `MLFLOW_EXPERIMENT_NAME`; else each experiment of ours is one of MLflow's, so that runs listed together can be
+    compared.
+    """
+    from mlflow.exceptions import MlflowException
+
+    if parent := os.environ.get("MLFLOW_RUN_ID"):
+        return str(client.get_run(parent).info.experiment_id)
+    if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return given
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name
+    if experiment := client.get_experiment_by_name(name):
+        return str(experiment.experiment_id)
+    try:
+        # Without this tag the web page asks each visitor what kind of experiment it is.
+        return client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+    except MlflowException:
+        if experiment := client.get_experiment_by_name(name):  # another process was faster
+            return str(experiment.experiment_id)
+        raise

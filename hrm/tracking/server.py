@@ -1,0 +1,131 @@
+"""Reaching the MLflow server: quietly, without long waits, and without ever printing a password."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
+
+from hrm.errors import UserError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+DEFAULT_URI = "sqlite:///mlflow.db"
+"""An embedded database in the current folder; artifacts go to `mlruns` beside it."""
+
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "1",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+    "MLFLOW_UV_AUTO_DETECT": "false",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+IMPATIENT = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+
+def tracking_uri() -> str:
+    """Where MLflow keeps its records: `MLFLOW_TRACKING_URI`, else the embedded database."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+
+
+def resolved_uri() -> str:
+    """The tracking address for MLflow, which remembers a database by its address: a path must be absolute."""
+    uri = tracking_uri()
+    return f"sqlite:///{Path('mlflow.db').absolute()}" if uri == DEFAULT_URI else uri
+
+
+def public_uri(uri: str | None = None) -> str:
+    """A tracking address that may be shown and stored: without user, password and query."""
+    parts = urlsplit(tracking_uri() if uri is None else uri)
+    # `urlunsplit` drops the empty host of sqlite:///path, so the text before the path is put together here.
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(("", "", parts.path, "", "")) if not parts.scheme else f"{parts.scheme}://{host}{parts.path}"
+
+
+def quiet() -> None:
+    """Tell MLflow to be quiet; it listens while it is imported, which takes seconds and hence happens late."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    # A fresh database reports each migration, and every retry of a request is a warning of its own.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+
+
+def connect() -> MlflowClient:
+    """A client of the server; nothing is sent yet."""
+    quiet()
+    import mlflow
+
+    return mlflow.MlflowClient(tracking_uri=resolved_uri())
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Inside, requests to an absent server fail within seconds instead of minutes, unless the user set other limits.
+
+    Not for uploads: a server may take its time to store a large model.
+    """
+    ours = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+
+
+@contextmanager
+def as_default() -> Iterator[None]:
+    """Inside, MLflow's functions that take no client use this server as well."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(resolved_uri())
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)  # type: ignore[arg-type]  # None is what it was
+
+
+@contextmanager
+def required(purpose: str) -> Iterator[None]:
+    """Inside, whatever MLflow raises becomes one line.
+
+    Args:
+        purpose: what needs the server, as it stands in "MLflow is needed to ...".
+
+    Raises:
+        UserError: when the server cannot be reached or refuses.
+    """
+    quiet()
+    import requests
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
+        raise UserError(
+            f"MLflow at {public_uri()} is needed to {purpose}: {reason(error)}; "
+            "check MLFLOW_TRACKING_URI, or unset it to use the embedded database"
+        ) from error
+
+
+def reason(error: BaseException) -> str:
+    """What went wrong, in part of a line, without credentials."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "Max retries exceeded" in text or "Connection refused" in text:
+        text = "no connection"
+    text = re.sub(r"//[^/@\s]*@", "//", text)
+    return text if len(text) <= 200 else f"{text[:199]}…"

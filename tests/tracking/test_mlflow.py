@@ -1,0 +1,268 @@
+"""Live and later logging against real MLflow."""
+
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import small_run
+from mlflow.entities import Run
+
+from hrm import tracking
+from hrm.data.dataset import Dataset
+from hrm.errors import UserError
+from hrm.tracking.server import connect
+from hrm.tracking.tracker import MlflowTracker
+
+
+def logged(run: Path) -> Run:
+    place = json.loads((run / "mlflow_run.json").read_text())
+    return connect().get_run(place["run_id"])
+
+
+def curve(run: Path, metric: str) -> list[tuple[int, float]]:
+    place = json.loads((run / "mlflow_run.json").read_text())
+    history = connect().get_metric_history(place["run_id"], metric)
+    return sorted((point.step, point.value) for point in history)
+
+
+def follow(tracker: tracking.Tracker, first: int, last: int) -> None:
+    for step in range(first, last + 1, 10):
+        tracker.metrics(small_run.CURVES[step], step)
+
+
+LOSSES = [(step, values["train/loss"]) for step, values in small_run.CURVES.items()]
+
+
+def test_a_run_is_logged_with_all_that_it_is(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(tracker, 10, 50)
+    tracker.close("FINISHED")
+
+    mlflow_run = logged(run)
+    assert mlflow_run.info.status == "FINISHED"
+    assert curve(run, "train/loss") == LOSSES
+    assert mlflow_run.data.params["model.hidden"] == "32"
+    assert mlflow_run.data.params["optimizer.lr"] == "0.0001"
+    assert mlflow_run.data.params["puzzle.box"] == "[2, 2]"
+    assert mlflow_run.data.tags["dataset_digest"] == sudoku.digest
+    assert mlflow_run.data.tags["puzzle"] == "sudoku"
+    assert mlflow_run.inputs is not None
+    (used,) = mlflow_run.inputs.dataset_inputs
+    assert sudoku.digest.startswith(used.dataset.digest)
+    assert json.loads(used.dataset.profile)["digest"] == sudoku.digest
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
+    files = {file.path for file in connect().list_artifacts(mlflow_run.info.run_id, "training")}
+    assert files == {"training/train.json", "training/curves.csv", "training/train.provenance.json"}
+    # All that MLflow writes stays in the two ignored places.
+    assert {path.name for path in embedded.iterdir()} == {"mlflow.db", "mlruns"}
+
+
+def test_experiments_are_ours_unless_the_environment_says_otherwise(
+    embedded: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect()
+
+    def experiment() -> str:
+        tracking.start(run, "small", small_run.SETTINGS, sudoku).close("FINISHED")
+        return client.get_experiment(logged(run).info.experiment_id).name
+
+    assert experiment() == "small"
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "of-the-team")
+    assert experiment() == "of-the-team"
+    parent = client.create_run(client.create_experiment("pipeline")).info.run_id
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent)
+    assert experiment() == "pipeline"
+    assert logged(run).data.tags["mlflow.parentRunId"] == parent
+
+
+def test_a_resumed_training_goes_on_in_its_run(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    (run / "curves.csv").unlink()
+    first = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(first, 10, 40)
+    first.close("KILLED")
+    before = logged(run)
+    assert before.info.status == "KILLED"
+
+    second = tracking.start(run, "small", small_run.SETTINGS, sudoku, resumed=True)
+    follow(second, 30, 50)  # its checkpoint was of step 20
+    second.close("FINISHED")
+    after = logged(run)
+    assert after.info.run_id == before.info.run_id
+    assert after.info.status == "FINISHED"
+    assert curve(run, "train/loss") == LOSSES
+    assert after.inputs is not None
+    assert len(after.inputs.dataset_inputs) == 1
+
+
+def test_a_resumed_training_sends_what_was_lost_with_the_stopped_one(
+    embedded: Path, run: Path, sudoku: Dataset
+) -> None:
+    first = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(first, 10, 20)
+    first.close("KILLED")
+    # Meanwhile the curves hold every step; 30 and 40 were never sent, and 50 comes again.
+    second = tracking.start(run, "small", small_run.SETTINGS, sudoku, resumed=True)
+    follow(second, 50, 50)
+    second.close("FINISHED")
+    assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
+
+
+@pytest.mark.parametrize("change", ["not resumed", "other settings"])
+def test_another_training_is_another_run(embedded: Path, run: Path, sudoku: Dataset, change: str) -> None:
+    tracking.start(run, "small", small_run.SETTINGS, sudoku).close("FINISHED")
+    first = logged(run).info.run_id
+    settings = small_run.SETTINGS
+    if change == "other settings":
+        settings = settings.model_copy(update={"seed": 7})
+    tracking.start(run, "small", settings, sudoku, resumed=change == "other settings").close("FINISHED")
+    assert logged(run).info.run_id != first
+
+
+def test_a_finished_run_is_logged_later(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    run_id = tracking.log_finished(run, "small", sudoku.path)
+    mlflow_run = logged(run)
+    assert mlflow_run.info.run_id == run_id
+    assert mlflow_run.info.status == "FINISHED"
+    assert mlflow_run.data.params["model.hidden"] == "32"
+    assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
+    # Saying it again adds nothing.
+    assert tracking.log_finished(run, "small", sudoku.path) == run_id
+    assert len(curve(run, "train/loss")) == len(LOSSES)
+
+
+def test_a_run_of_another_server_is_logged_to_this_one(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    stranger = {"tracking_uri": "http://elsewhere", "experiment": "small", "run_id": "0" * 32}
+    (run / "mlflow_run.json").write_text(json.dumps(stranger))
+    run_id = tracking.log_finished(run, "small", sudoku.path)
+    assert json.loads((run / "mlflow_run.json").read_text()) == {
+        "tracking_uri": "sqlite:///mlflow.db",
+        "experiment": "small",
+        "run_id": run_id,
+    }
+    # A run that this server has lost.
+    (run / "mlflow_run.json").write_text(json.dumps({**stranger, "tracking_uri": "sqlite:///mlflow.db"}))
+    assert tracking.log_finished(run, "small", sudoku.path) != "0" * 32
+
+
+def test_what_is_no_finished_run_is_refused(embedded: Path, run: Path, sudoku: Dataset, tmp_path: Path) -> None:
+    record = json.loads((run / "train.provenance.json").read_text())
+    record["inputs"]["dataset"] = "another"
+    (run / "train.provenance.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=r"trained on another dataset"):
+        tracking.log_finished(run, "small", sudoku.path)
+    (run / "train.json").unlink()
+    with pytest.raises(UserError, match=r"train\.json: no such file; finish the training with `hrm train small`"):
+        tracking.log_finished(run, "small", sudoku.path)
+
+
+@contextmanager
+def mlflow_server(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "art")]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    with (folder / "server.log").open("ab") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            assert server.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < deadline, "the server does not start"
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            time.sleep(0.1)
+        yield server
+    finally:
+        kill(server)
+
+
+def kill(server: subprocess.Popen[bytes]) -> None:
+    """At once, with the workers of its session."""
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for(condition: object, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_server_that_dies_and_comes_back(
+    tmp_path: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:secret@127.0.0.1:{port}")
+    monkeypatch.setattr(MlflowTracker, "INTERVAL", 0.1)
+    monkeypatch.setattr(MlflowTracker, "RETRY", 0.2)
+    monkeypatch.delenv("MLFLOW_RUN_ID", raising=False)
+    with mlflow_server(tmp_path, port) as server:
+        recovered = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+        follow(recovered, 10, 20)
+        wait_for(lambda: (run / "mlflow_run.json").is_file() and len(curve(run, "train/loss")) == 2)
+        kill(server)
+        began = time.monotonic()
+        follow(recovered, 30, 40)
+        assert time.monotonic() - began < 0.1
+        wait_for(lambda: "training goes on" in caplog.text)
+    with mlflow_server(tmp_path, port) as server:
+        follow(recovered, 50, 50)
+        recovered.close("FINISHED")
+        assert curve(run, "train/loss") == LOSSES
+        assert logged(run).info.status == "FINISHED"
+        assert "hrm track" not in caplog.text
+
+        # This time it stays away; the run is completed from its own record once there is a server again.
+        lost = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+        follow(lost, 10, 20)
+        wait_for(lambda: (run / "mlflow_run.json").is_file() and len(curve(run, "train/loss")) == 2)
+        run_id = logged(run).info.run_id
+    caplog.clear()
+    follow(lost, 30, 50)
+    began = time.monotonic()
+    lost.close("FINISHED")
+    assert time.monotonic() - began < 10
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 2
+    assert warnings[1].endswith(f"which is kept in {run}; log it later with: hrm track small")
+    assert "secret" not in caplog.text
+    assert "secret" not in (run / "mlflow_run.json").read_text()
+    with mlflow_server(tmp_path, port):
+        assert tracking.log_finished(run, "small", sudoku.path) == run_id
+        assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
+
+
+def test_a_server_that_was_never_there(
+    run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    began = time.monotonic()
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(tracker, 10, 50)
+    assert time.monotonic() - began < 2
+    tracker.close("FINISHED")
+    assert time.monotonic() - began < 15
+    messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [("training goes on" in text, "hrm track small" in text) for text in messages] == [
+        (True, False),
+        (False, True),
+    ]
+    assert not (run / "mlflow_run.json").exists()

@@ -1,0 +1,77 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hrm.errors import UserError
+from hrm.tracking.server import IMPATIENT, connect, impatient, public_uri, reason, required, tracking_uri
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("sqlite:////srv/mlflow.db", "sqlite:////srv/mlflow.db"),
+        ("http://ann:secret@mlflow.example:5000/base", "http://mlflow.example:5000/base"),
+        ("postgresql://ann:se%40cret@db/mlflow?password=secret", "postgresql://db/mlflow"),
+        ("mlruns", "mlruns"),
+        ("databricks", "databricks"),
+    ],
+)
+def test_a_shown_address_has_no_credentials(uri: str, shown: str) -> None:
+    assert public_uri(uri) == shown
+
+
+def test_reasons_are_short_and_hide_credentials() -> None:
+    text = reason(RuntimeError("GET http://ann:secret@host/api:\nforbidden " + "x" * 500))
+    assert "secret" not in text
+    assert "http://host/api: forbidden" in text
+    assert len(text) <= 200
+
+
+def test_the_default_is_the_embedded_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking_uri() == "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://mlflow.example")
+    assert tracking_uri() == "http://mlflow.example"
+
+
+def test_impatience_ends_and_yields_to_the_users_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in IMPATIENT:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    with impatient():
+        assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
+    with pytest.raises(UserError) as caught, required("register the model"), impatient():
+        connect().search_experiments(max_results=1)
+    text = str(caught.value)
+    assert text.startswith("MLflow at http://127.0.0.1:9 is needed to register the model: no connection; check")
+    assert "\n" not in text
+    assert "secret" not in text
+
+
+def test_a_fresh_database_says_nothing(tmp_path: Path) -> None:
+    code = "from hrm.tracking.server import connect; connect().create_experiment('x')"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment["PYTHONPATH"] = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout + done.stderr == ""
+    assert (tmp_path / "mlflow.db").is_file()
+
+
+def test_the_package_is_imported_without_mlflow() -> None:
+    code = "import sys, hrm.tracking; print([name for name in ('mlflow', 'wandb') if name in sys.modules])"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

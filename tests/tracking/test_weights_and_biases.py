@@ -1,0 +1,66 @@
+import builtins
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import small_run
+
+from hrm import tracking
+from hrm.data.dataset import Dataset
+from hrm.errors import UserError
+
+WITH_WANDB = small_run.SETTINGS.model_copy(update={"wandb_project": "puzzles"})
+
+
+def test_without_the_package_one_line_says_what_to_install(
+    embedded: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_import = builtins.__import__
+
+    def without_wandb(name: str, *rest: Any) -> Any:
+        if name == "wandb":
+            raise ImportError(name)
+        return real_import(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_wandb)
+    with pytest.raises(UserError, match=r"^train\.wandb_project = 'puzzles' needs .* pip install 'hrm-mlops\[wandb\]'"):
+        tracking.start(run, "small", WITH_WANDB, sudoku)
+
+
+def test_an_offline_run_is_kept_in_the_runs_folder(
+    embedded: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    tracker = tracking.start(run, "small", WITH_WANDB, sudoku)
+    for step, values in small_run.CURVES.items():
+        tracker.metrics(values, step)
+    tracker.close("FINISHED")
+    (folder,) = (run / "wandb").glob("offline-run-*")
+    run_id = json.loads((run / "wandb_run.json").read_text())["run_id"]
+    (file,) = folder.glob(f"run-{run_id}.wandb")
+    content = file.read_bytes()
+    assert b"train/loss" in content
+    assert sudoku.digest.encode() in content
+
+
+def test_without_an_account_one_line_says_what_to_do(run: Path, sudoku: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    code = f"""
+import small_run
+from pathlib import Path
+from hrm.data.dataset import open_dataset
+from hrm.tracking.record import Facts
+from hrm.tracking.weights_and_biases import WandbTracker
+facts = Facts.of("small", small_run.SETTINGS, open_dataset(Path({str(sudoku.path)!r})))
+WandbTracker("puzzles", Path({str(run)!r}), facts, resume=False)
+"""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    environment |= {"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment)
+    assert "UserError: train.wandb_project = 'puzzles': W&B does not start: No API key configured" in done.stderr
+    assert "log in with `wandb login`, or set WANDB_MODE=offline" in done.stderr
