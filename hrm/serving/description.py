@@ -1,0 +1,126 @@
+"""What the registry's page says about a model version, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hrm.config import RegisterSettings
+from hrm.data.dataset import Dataset
+from hrm.evaluation.score import wilson
+from hrm.serving.package import example
+from hrm.training.checkpoint import LoadedModel
+
+LIMITS = {
+    "sudoku": "Solves Sudokus of this box size only. An answer may be wrong: `valid` says so.",
+    "maze": "Solves mazes of this size only. An answer may be wrong: `valid` says so.",
+    "arc": "Knows the tasks it was trained on, by their demonstrations: name one in the column `task`. "
+    "For any other task it has no embedding, and will hardly solve it. No rule tells whether an answer is right.",
+}
+
+
+@dataclass(frozen=True)
+class Story:
+    """All that the description is written from."""
+
+    name: str
+    settings: RegisterSettings
+    dataset: Dataset
+    loaded: LoadedModel
+    evaluate: Mapping[str, Any]
+    """Content of `evaluate.json`."""
+    vote: Mapping[str, Any]
+    """Content of `vote.json`."""
+    code: Mapping[str, Any]
+    """The code's part of the training's provenance record."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in the weights file, puzzle embedding included."""
+        return sum(tensor.numel() for tensor in self.loaded.model.state_dict().values())
+
+
+def describe(story: Story, decision: str) -> str:
+    """The Markdown text of a version; `decision` says why it is, or is not, the champion."""
+    parts = {
+        None: story.settings.description,
+        "Scores": f"{_scores(story)}\n\n{_published(story)}{decision}",
+        "Data": _data(story),
+        "Recipe": _recipe(story),
+        "Use": _use(story),
+        "Limits": LIMITS[story.dataset.puzzle.kind],
+    }
+    return "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items()) + "\n"
+
+
+def _scores(story: Story) -> str:
+    rows = ["| score | value | 95 % interval | of |", "|---|---:|---:|---:|"]
+    for label, value, count, unit in _counted(story):
+        low, high = wilson(value, count)
+        rows.append(f"| {label} | {value:.1%} | {low:.1%} – {high:.1%} | {count:,} {unit} |")
+    return "\n".join(rows)
+
+
+def _counted(story: Story) -> Iterator[tuple[str, float, int, str]]:
+    """Every score that is a share of independent cases: label, share, cases, what a case is."""
+    evaluate, vote = story.evaluate, story.vote
+    for key, label in {"exact_accuracy": "exact answers", "valid_accuracy": "valid answers"}.items():
+        if key in evaluate:
+            yield label, evaluate[key], evaluate["count"], "test puzzles"
+    voted = f"{vote['copies']:,} copies voting" if vote["copies"] > 1 else "one answer each"
+    for key, value in vote.items():
+        if key.startswith("pass@"):
+            yield f"{key}, {voted}", value, vote["tasks"], "tasks"
+    if "valid@1" in vote:
+        yield f"valid first answers, {voted}", vote["valid@1"], vote["test_inputs"], "test puzzles"
+    if "arc_prize" in vote:
+        yield f"ARC Prize score, {voted}", vote["arc_prize"], vote["tasks"], "tasks"
+
+
+def _published(story: Story) -> str:
+    published = story.settings.published
+    if published is None:
+        return ""
+    return (
+        f"Published for this recipe: {published.value:g} % {published.metric} "
+        f"({published.hardware}, {published.time}).\n\n"
+    )
+
+
+def _data(story: Story) -> str:
+    dataset = story.dataset
+    puzzle = ", ".join(f"{key} {value}" for key, value in dataset.puzzle.model_dump(mode="json").items())
+    return (
+        f"- puzzle: {puzzle}\n"
+        f"- {len(dataset.train):,} training and {len(dataset.test):,} test examples in {len(dataset.names):,} groups, "
+        f"{len(dataset.symmetries):,} variants\n"
+        f"- dataset digest: `{dataset.digest}`"
+    )
+
+
+def _recipe(story: Story) -> str:
+    card = story.loaded.card
+    train, model = card.train, card.train.model
+    commit = story.code["git_commit"]
+    return (
+        f"- {story.parameters:,} parameters: hidden {model.hidden}, {model.heads} heads, "
+        f"{model.H_layers} + {model.L_layers} blocks, {model.H_cycles} × {model.L_cycles} cycles, "
+        f"at most {model.halt_max_steps} segments, {model.positions} positions\n"
+        f"- {card.step:,} steps of {train.batch_size} examples, learning rate {train.optimizer.lr:g}, weight decay "
+        f"{train.optimizer.weight_decay:g}, {train.loss} loss, seed {train.seed}\n"
+        f"- code: version {story.code['version']}, digest `{story.code['digest'][:12]}`"
+        + (f", commit `{commit}`" if commit else "")
+    )
+
+
+def _use(story: Story) -> str:
+    row = example(story.dataset).iloc[0].to_dict()
+    return (
+        "```python\n"
+        "import mlflow, pandas as pd\n\n"
+        f'model = mlflow.pyfunc.load_model("models:/{story.name}@champion")\n'
+        f"model.predict(pd.DataFrame([{row!r}]))\n"
+        "```\n\n"
+        "Gives a table with `answer`, `valid` (by the rules alone), `confidence` (the model's own, 0 to 1) and `steps`."
+    )

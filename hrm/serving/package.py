@@ -1,0 +1,72 @@
+"""Putting a trained model into MLflow: self-contained, pinned, without a pickled object."""
+
+from __future__ import annotations
+
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+import hrm
+from hrm.artifacts import write_json
+from hrm.data.dataset import Dataset
+from hrm.training.checkpoint import LoadedModel
+
+if TYPE_CHECKING:
+    from mlflow.models.model import ModelInfo
+
+PACKAGES = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "tqdm")
+"""What loading the model imports."""
+CODE = Path(hrm.__file__).parent
+
+
+def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
+    """Log a model to the active run of MLflow, with this package's code, a signature and an example.
+
+    Args:
+        loaded: the model, from its checkpoint.
+        dataset: the one it was trained on; names the puzzle ids, and gives the example.
+    """
+    import mlflow
+
+    from hrm.serving.pyfunc import CARD, IDENTIFIERS, WEIGHTS, signature
+
+    artifacts = {WEIGHTS: loaded.folder / "model.safetensors", CARD: loaded.folder / "model.json"}
+    with tempfile.TemporaryDirectory() as folder:
+        if dataset.puzzle.has_puzzle_ids:
+            artifacts[IDENTIFIERS] = Path(folder) / "identifiers.json"
+            write_json(artifacts[IDENTIFIERS], identifiers(dataset))
+        info: ModelInfo = mlflow.pyfunc.log_model(
+            name="model",
+            python_model=str(CODE / "serving" / "model_code.py"),
+            artifacts={name: str(path) for name, path in artifacts.items()},
+            code_paths=[str(CODE)],
+            signature=signature(dataset.puzzle),
+            input_example=example(dataset),
+            pip_requirements=requirements(),
+        )
+    return info
+
+
+def identifiers(dataset: Dataset) -> list[str]:
+    """The names by puzzle id, as the published layout lists them: the blank one, then every variant's."""
+    names = ["<blank>"]
+    for group, name in enumerate(dataset.names):
+        variants = dataset.symmetries[dataset.starts[group] : dataset.starts[group + 1]]
+        names += [dataset.puzzle.variant_name(name, symmetry) for symmetry in variants]
+    return names
+
+
+def example(dataset: Dataset) -> pd.DataFrame:
+    """The first test puzzle as the model takes it."""
+    columns = {"puzzle": [dataset.puzzle.format(dataset.test.questions.grid(0))]}
+    if dataset.puzzle.has_puzzle_ids:
+        columns["task"] = [dataset.names[int(dataset.test.groups[0])]]
+    return pd.DataFrame(columns, dtype=object)
+
+
+def requirements() -> list[str]:
+    """Each package at the version installed here, without the mark of a build such as `+cpu`."""
+    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in PACKAGES]

@@ -1,0 +1,117 @@
+"""Stage `register`: a trained and evaluated model becomes a version in MLflow's registry."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hrm import provenance
+from hrm.artifacts import read_json, write_json
+from hrm.config import RegisterSettings
+from hrm.data.dataset import open_dataset
+from hrm.errors import UserError
+from hrm.progress import note
+from hrm.tracking import log_finished
+from hrm.tracking.run_log import metric_name, short_digest
+from hrm.tracking.server import as_default, connect, required
+from hrm.training.checkpoint import load_model
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from hrm.serving.description import Story
+
+EVALUATION = ("evaluate.json", "vote.json", "evaluate.provenance.json", "vote.provenance.json")
+"""Files of a run's folder that become artifacts under `evaluation`."""
+
+
+def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> None:
+    """Log the model, its scores and its report to the training's run in MLflow, and register it as a new version.
+
+    Writes `run/registration.json`: name, version, aliases and address of the registered model.
+
+    Args:
+        settings: the experiment's `register` block.
+        dataset: the dataset folder.
+        run: the run's folder, after `train`, `evaluate` and `vote`.
+        name: of the experiment, and of the registered model.
+
+    Raises:
+        UserError: when an earlier stage is missing or does not belong to the newest checkpoint, or MLflow cannot be
+            reached.
+    """
+    story = _story(settings, dataset, run, name)
+    run_id = log_finished(run, name, dataset)
+    with required("register the model"), as_default():
+        registration = _register(connect(), story, run, run_id)
+    write_json(run / "registration.json", registration)
+    note(f"{registration['name']} version {registration['version']}: {', '.join(registration['aliases'])}")
+
+
+def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> Story:
+    """What the stages before have left, if it belongs together."""
+    from hrm.serving.description import Story
+
+    loaded = load_model(run / "checkpoints")
+    evaluated = read_json(run / "evaluate.provenance.json")["inputs"]
+    if evaluated.get("checkpoint") != provenance.content_digest(loaded.folder):
+        raise UserError(
+            f"{run}/evaluate.json: not of the newest checkpoint; run `hrm evaluate {name}` and `hrm vote {name}` again"
+        )
+    return Story(
+        name=name,
+        settings=settings,
+        dataset=open_dataset(dataset),
+        loaded=loaded,
+        evaluate=read_json(run / "evaluate.json"),
+        vote=read_json(run / "vote.json"),
+        code=read_json(run / "train.provenance.json")["code"],
+    )
+
+
+def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dict[str, Any]:
+    """Log what the registry shows, then make the version."""
+    import mlflow
+
+    from hrm.serving.package import log_model
+    from hrm.serving.registry import add_version
+
+    for file in EVALUATION:
+        client.log_artifact(run_id, str(run / file), "evaluation")
+    client.log_artifact(run_id, str(run / "report.html"))
+    client.log_artifact(run_id, str(run / "answers"))
+    with mlflow.start_run(run_id=run_id):
+        model = log_model(story.loaded, story.dataset)
+    _log_scores(client, story, run_id, model.model_id)
+    version, aliases = add_version(client, story, model, run_id)
+    return {
+        "name": story.name,
+        "version": version,
+        "run_id": run_id,
+        "aliases": aliases,
+        "uri": f"models:/{story.name}@{aliases[0]}",
+    }
+
+
+def _log_scores(client: MlflowClient, story: Story, run_id: str, model_id: str) -> None:
+    """Every score as a metric of the run and of the model, at the last step of the training."""
+    from mlflow.entities import Metric
+
+    now = int(time.time() * 1000)
+    dataset = {"dataset_name": story.name, "dataset_digest": short_digest(story.dataset)}
+    scores = {**dict(_flat("evaluate/", story.evaluate)), **dict(_flat("vote/", story.vote))}
+    metrics = [
+        Metric(metric_name(key), value, now, story.loaded.card.step, model_id=model_id, **dataset)
+        for key, value in scores.items()
+    ]
+    client.log_batch(run_id, metrics=metrics)
+
+
+def _flat(prefix: str, scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for key, value in scores.items():
+        if isinstance(value, Mapping):
+            yield from _flat(f"{prefix}{key}/", value)
+        elif isinstance(value, int | float):
+            yield f"{prefix}{key}", float(value)

