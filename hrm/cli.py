@@ -1,0 +1,148 @@
+"""The command `hrm`: one verb a stage. Nothing is computed here."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import hrm
+from hrm.config import Experiment, load_experiment, run_list
+from hrm.errors import UserError
+from hrm.progress import speak
+
+EPILOG = """\
+A first run, from raw puzzles to a registered model:
+  hrm fetch sudoku-mini && hrm build sudoku-mini && hrm train sudoku-mini
+  hrm evaluate sudoku-mini && hrm vote sudoku-mini && hrm register sudoku-mini
+`dvc repro` does the same for every experiment under run: in params.yaml, and only what changed.
+"""
+
+
+class Place:
+    """Where the artifacts of an experiment lie: beside the params file."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.raw = root / "data/raw"
+        self.dataset = root / "data/built" / name
+        self.run = root / "runs" / name
+        self.checkpoints = self.run / "checkpoints"
+
+
+def fetch(experiment: Experiment, place: Place) -> None:
+    """Get the raw puzzles of an experiment's sources into data/raw."""
+    from hrm.stages.fetch import fetch
+
+    fetch(experiment.sources, place.raw)
+
+
+def build(experiment: Experiment, place: Place) -> None:
+    """Build the dataset data/built/EXPERIMENT from the raw puzzles."""
+    from hrm.stages.build import build
+
+    build(experiment.build, place.raw, place.dataset)
+
+
+def train(experiment: Experiment, place: Place) -> None:
+    """Train the model, or go on where a stopped training left off; checkpoints and curves go to runs/EXPERIMENT."""
+    from hrm.stages.train import train
+
+    train(experiment.train, place.dataset, place.run, experiment.name)
+
+
+def evaluate(experiment: Experiment, place: Place) -> None:
+    """Predict the test puzzles with the newest checkpoint; scores go to runs/EXPERIMENT/evaluate.json."""
+    from hrm.stages.evaluate import evaluate
+
+    evaluate(experiment.evaluate, place.dataset, place.checkpoints, place.run)
+
+
+def vote(experiment: Experiment, place: Place) -> None:
+    """Let the symmetric copies of each test puzzle vote; scores go to vote.json, pictures to report.html."""
+    from hrm.stages.vote import vote
+
+    vote(experiment.vote, place.dataset, place.run, experiment.name)
+
+
+def register(experiment: Experiment, place: Place) -> None:
+    """Register the model in MLflow under the experiment's name."""
+    from hrm.stages.register import register
+
+    register(experiment.register_, place.dataset, place.run, experiment.name)
+
+
+def track(experiment: Experiment, place: Place) -> None:
+    """Log a finished training run to MLflow that could not be logged while it ran."""
+    from hrm.tracking import log_finished
+
+    log_finished(place.run, experiment.name, place.dataset)
+
+
+VERBS: dict[str, Callable[[Experiment, Place], None]] = {
+    verb.__name__: verb for verb in (fetch, build, train, evaluate, vote, register, track)
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, 2 for a mistake of the user, 130 when interrupted."""
+    options = parser().parse_args(arguments)
+    quiet_libraries()
+    speak(logging.WARNING if options.quiet else logging.DEBUG if options.verbose else logging.INFO)
+    try:
+        for name in [options.experiment] if options.experiment else run_list(options.params):
+            experiment = load_experiment(name, options.params, options.override)
+            VERBS[options.verb](experiment, Place(options.params.parent, name))
+    except UserError as error:
+        print(f"hrm: error: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    except KeyboardInterrupt:
+        print("hrm: interrupted", file=sys.stderr)  # noqa: T201
+        return 130
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "experiment",
+        nargs="?",
+        metavar="EXPERIMENT",
+        help="a name under experiments: in the params file; when left out, each one under run:",
+    )
+    common.add_argument(
+        "--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="settings (default: params.yaml)"
+    )
+    common.add_argument(
+        "-o",
+        dest="override",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="change a setting, e.g. -o train.batch_size=64 or -o sources.sudoku-4x4.generator.seed=7; repeatable",
+    )
+    loudness = common.add_mutually_exclusive_group()
+    loudness.add_argument("-q", dest="quiet", action="store_true", help="say nothing but warnings and errors")
+    loudness.add_argument("-v", dest="verbose", action="store_true", help="say more")
+
+    top = argparse.ArgumentParser(
+        prog="hrm", description=hrm.__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    top.add_argument("--version", action="version", version=f"hrm {hrm.__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        verbs.add_parser(name, parents=[common], help=verb.__doc__, description=verb.__doc__)
+    return top
+
+
+def quiet_libraries() -> None:
+    """Libraries that phone home wait, and warn, where the network is closed: they do so only when asked to."""
+    for name, value in {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+    }.items():
+        os.environ.setdefault(name, value)

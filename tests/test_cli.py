@@ -1,0 +1,118 @@
+"""The command line: help a newcomer can work from, and one line with exit status 2 for each mistake."""
+
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hrm.cli import VERBS, main
+
+HRM = Path(sysconfig.get_path("scripts")) / "hrm"
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the project's params.yaml, and nothing else."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    (tmp_path / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    return tmp_path
+
+
+def error_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(arguments) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("hrm: error: ")
+    assert sum(line.startswith("hrm: error") for line in lines) == 1
+    return lines[-1]
+
+
+def test_the_installed_command_and_the_module_are_the_same() -> None:
+    command = subprocess.run([HRM, "--help"], capture_output=True, text=True, check=True).stdout
+    module = subprocess.run([sys.executable, "-m", "hrm", "--help"], capture_output=True, text=True, check=True).stdout
+    assert command == module
+    assert all(verb in command for verb in VERBS)
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([verb, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in ("EXPERIMENT", "--params", "-o KEY=VALUE", "-q", "-v"))
+
+
+def test_help_is_quick() -> None:
+    """Nobody waits for torch to read a help page."""
+    code = (
+        "import sys; from hrm.cli import main, parser; parser(); print('torch' in sys.modules, 'mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["fetch", "chess"], ["experiments.chess", "no such experiment", "sudoku-mini"]),
+        (["build", "sudoku-mini"], ["data/raw/sudoku-4x4", "hrm fetch"]),
+        (["train", "sudoku-mini"], ["data/built/sudoku-mini", "hrm build"]),
+        (["evaluate", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
+        (["vote", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
+        (["register", "sudoku-mini"], ["sudoku-mini", "hrm"]),
+        (["train", "sudoku-mini", "-o", "train.batchsize=3"], ["train.batchsize", "no such setting"]),
+        (["train", "sudoku-mini", "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
+    ],
+)
+def test_a_mistake_is_one_line_and_leaves_nothing(
+    arguments: list[str], parts: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = error_of(capsys, *arguments)
+    assert all(part in message for part in parts), message
+    assert [file.name for file in place.iterdir()] == ["params.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "parts"),
+    [
+        ("contradictory givens", ["train.csv", "line 2"]),
+        ("wrong length", ["train.csv", "line 2"]),
+        ("cut off", ["train.csv"]),
+        ("missing", ["train.csv"]),
+    ],
+)
+def test_damaged_raw_files_stop_the_build(
+    damage: str, parts: list[str], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fetch", "sudoku-mini", "-q", "-o", "sources.sudoku-4x4.generator.train=50"]) == 0
+    file = place / "data/raw/sudoku-4x4/train.csv"
+    header, first, *rest = file.read_text().splitlines()
+    source, question, answer, rating = first.split(",")
+    match damage:
+        case "contradictory givens":
+            file.write_text("\n".join([header, f"{source},11{question[2:]},{answer},{rating}", *rest, ""]))
+        case "wrong length":
+            file.write_text("\n".join([header, f"{source},{question}.,{answer},{rating}", *rest, ""]))
+        case "cut off":
+            file.write_text(file.read_text()[:-7])
+        case "missing":
+            file.unlink()
+    message = error_of(capsys, "build", "sudoku-mini")
+    assert all(part in message for part in parts), message
+    assert not (place / "data/built").exists() or not list((place / "data/built").iterdir())
+
+
+def test_without_a_name_it_takes_what_is_under_run(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    params = yaml.safe_load((place / "params.yaml").read_text())
+    params["run"] = ["sudoku-mini"]
+    params["sources"]["sudoku-4x4"]["generator"] |= {"train": 20, "test": 10}
+    (place / "params.yaml").write_text(yaml.safe_dump(params))
+    assert main(["fetch"]) == 0
+    assert main(["build"]) == 0
+    assert [folder.name for folder in (place / "data/raw").iterdir() if folder.is_dir()] == ["sudoku-4x4"]
+    assert "20 train and 10 test examples" in capsys.readouterr().err
