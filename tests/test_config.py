@@ -30,6 +30,13 @@ def test_every_experiment_of_the_catalogue_is_valid(name: str) -> None:
     assert load(name).name == name
 
 
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_every_experiment_has_a_block_for_each_stage(name: str) -> None:
+    """DVC follows the block of a stage, and stops where there is none, even an empty one."""
+    blocks = read_params(PARAMS)["experiments"][name]
+    assert list(blocks) == ["build", "train", "evaluate", "vote", "register"]
+
+
 def test_the_demo_runs_three_experiments_and_all_published_recipes_are_there() -> None:
     assert run_list(PARAMS) == ["sudoku-mini", "maze-mini", "arc-mini"]
     assert set(PUBLISHED) <= set(CATALOGUE)

@@ -84,7 +84,7 @@ def read_table(path: Path, *, length: int, alphabet: Mapping[str, int]) -> Colum
     try:
         stream = path.open("rb")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; fetch the source again, or give a folder that holds it") from None
+        raise UserError(f"{path}: no such file; run `hrm fetch` first") from None
     with stream:
         header = _header(path, stream.readline())
         body = stream.tell()

@@ -63,8 +63,10 @@ class ModelCard(Settings):
         )
 
     def check_fits(self, dataset: Dataset, where: Path) -> None:
-        """Raises:
-        UserError: when the model cannot read the puzzles of a dataset.
+        """Refuse a dataset whose puzzles the model cannot read.
+
+        Raises:
+            UserError: naming the size that differs.
         """
         for name in ("seq_len", "vocab_size", "num_puzzle_ids"):
             of_dataset = getattr(dataset, name)

@@ -75,8 +75,10 @@ class Processes:
 
 
 def check_shares(batch_size: int, processes: int) -> None:
-    """Raises:
-    UserError: when the processes cannot share a batch equally.
+    """Refuse a number of processes that cannot share a batch equally.
+
+    Raises:
+        UserError: naming both.
     """
     if batch_size % processes:
         raise UserError(f"train.batch_size = {batch_size} must be divisible by the number of processes = {processes}")

@@ -20,7 +20,7 @@ def equal(one: Batch, other: Batch) -> bool:
 
 
 def visits(dataset: Dataset, draw: Draw) -> list[NDArray[np.int64]]:
-    """The batch rows of each visited puzzle; the same puzzle may come twice in a row where one epoch follows another."""
+    """The batch rows of each visited puzzle; one puzzle may come twice in a row where epochs meet."""
     groups_B, runs, start = dataset.train.groups[draw.examples_B], [], 0
     while start < len(groups_B):
         size = int((dataset.train.groups == groups_B[start]).sum())

@@ -95,9 +95,7 @@ def test_lines_are_counted_across_blocks(tmp_path: Path, monkeypatch: pytest.Mon
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         read(tmp_path / "train.csv")
-    assert str(error.value) == (
-        f"{tmp_path / 'train.csv'}: no such file; fetch the source again, or give a folder that holds it"
-    )
+    assert str(error.value) == (f"{tmp_path / 'train.csv'}: no such file; run `hrm fetch` first")
 
 
 def test_groups_run_on_over_splits_and_sources(tmp_path: Path) -> None:
