@@ -1,0 +1,29 @@
+"""`params.yaml` as frozen, validated models: the only place where defaults live.
+
+A file has three parts: `run` (the experiments that `dvc repro` carries out), `sources` (where raw puzzles come from)
+and `experiments` (the catalogue: for each, a block per stage). The settings of each stage have a file of their own,
+on which the stage depends and no other does.
+"""
+
+from hrm.config.build import BuildSettings
+from hrm.config.evaluate import EvaluateSettings
+from hrm.config.experiment import Experiment, load_experiment
+from hrm.config.params import read_params, run_list
+from hrm.config.register import PublishedScore, RegisterSettings
+from hrm.config.train import ModelSettings, OptimizerSettings, TrainSettings
+from hrm.config.vote import VoteSettings
+
+__all__ = [
+    "BuildSettings",
+    "EvaluateSettings",
+    "Experiment",
+    "ModelSettings",
+    "OptimizerSettings",
+    "PublishedScore",
+    "RegisterSettings",
+    "TrainSettings",
+    "VoteSettings",
+    "load_experiment",
+    "read_params",
+    "run_list",
+]

@@ -1,0 +1,27 @@
+"""Settings of the stage `register`."""
+
+from __future__ import annotations
+
+from hrm.settings import Settings
+
+
+class PublishedScore(Settings):
+    """What the authors or users of the published code report for a recipe."""
+
+    metric: str
+    """Name of the score."""
+    value: float
+    """Its value, in per cent."""
+    hardware: str
+    """What it was trained on."""
+    time: str
+    """How long that took."""
+
+
+class RegisterSettings(Settings):
+    """The registered model."""
+
+    description: str
+    """What the model is for, in a sentence or two; shown in the registry."""
+    published: PublishedScore | None = None
+    """The published score of this recipe, shown beside ours."""
