@@ -18,24 +18,39 @@ from hrm.errors import UserError
 def written_beside(target: Path) -> Iterator[Path]:
     """A path beside `target` to write a file or a folder at; it takes the target's name when the block ends well.
 
-    When the block raises, what was written is removed and the target stays as it was.
+    When the block raises, what was written is removed and the target stays as it was. What a killed process left beside
+    is removed by the next one that writes the same target.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    beside, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("part", "old"))
+    if old.exists() and not target.exists():
+        old.rename(target)  # killed between the two renames below
+    remove(old)
     remove(beside)
     try:
         yield beside
+        _flush(beside)
         if target.is_dir():
             # A folder cannot be renamed over a full one: the old one steps aside first.
-            old = target.with_name(f".{target.name}.{os.getpid()}.old")
-            remove(old)
             target.rename(old)
             beside.rename(target)
             remove(old)
         else:
             beside.replace(target)
+        _flush(target.parent, deep=False)
     finally:
         remove(beside)
+
+
+def _flush(path: Path, *, deep: bool = True) -> None:
+    """Bring a file, or a folder with all in it, to the disk: a name must not get there before its content."""
+    for inner in path.rglob("*") if deep and path.is_dir() else ():
+        _flush(inner, deep=False)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

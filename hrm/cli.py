@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -89,7 +88,6 @@ VERBS: dict[str, Callable[[Experiment, Place], None]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status: 0, 2 for a mistake of the user, 130 when interrupted."""
     options = parser().parse_args(arguments)
-    quiet_libraries()
     speak(logging.WARNING if options.quiet else logging.DEBUG if options.verbose else logging.INFO)
     try:
         for name in [options.experiment] if options.experiment else run_list(options.params):
@@ -136,13 +134,3 @@ def parser() -> argparse.ArgumentParser:
     for name, verb in VERBS.items():
         verbs.add_parser(name, parents=[common], help=verb.__doc__, description=verb.__doc__)
     return top
-
-
-def quiet_libraries() -> None:
-    """Libraries that phone home wait, and warn, where the network is closed: they do so only when asked to."""
-    for name, value in {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }.items():
-        os.environ.setdefault(name, value)

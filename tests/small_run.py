@@ -14,16 +14,15 @@ import torch
 from safetensors.torch import save_file
 
 from hrm import provenance
-from hrm.artifacts import digest
 from hrm.config import BuildSettings, ModelSettings, TrainSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.model.act import exploration_min_steps, initial_carry, train_step
 from hrm.puzzles import Arc, Sudoku
+from hrm.tracking.curves import Curves
 from hrm.tracking.server import connect
 from hrm.training.checkpoint import ModelCard
-from hrm.training.curves import Curves
 
 SOLVED = ("1234341221434321", "1234341243212143", "2143432134121234", "3412123421434321")
 SETTINGS = TrainSettings(
@@ -93,7 +92,7 @@ def finished_run(folder: Path, dataset: Dataset, settings: TrainSettings = SETTI
     curves = Curves(folder / "curves.csv")
     for step, values in CURVES.items():
         curves.add(step, dict(values))
-    curves.write()
+    curves.write(folder / "curves.csv")
     inputs = {"dataset": dataset.path}
     provenance.write(folder / "train.provenance.json", "train", inputs=inputs, settings=settings)
     scores = {"exact_accuracy": 0.5, "exact_accuracy_low": 0.2, "exact_accuracy_high": 0.8}
@@ -101,13 +100,16 @@ def finished_run(folder: Path, dataset: Dataset, settings: TrainSettings = SETTI
         "train.json": {"steps": 50},
         "evaluate.json": {**scores, "token_accuracy": 0.75, "count": len(dataset.test)},
         "vote.json": {"pass@1": 0.5, "pass@2": 2 / 3, "tasks": 3, "test_inputs": 3, "copies": 1, "predictions": 3},
-        "evaluate.provenance.json": {"inputs": {"checkpoint": digest(checkpoint)}},
-        "vote.provenance.json": {},
+        "predictions/predictions.json": {"checkpoint_step": steps},
         "answers/answers.json": {"answers": []},
     }
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content))
+    made_from = {"evaluate": {"checkpoint": checkpoint}, "vote": {"predictions": folder / "predictions"}}
+    for stage, inputs in made_from.items():
+        origin = folder / f"{stage}.provenance.json"
+        provenance.write(origin, stage, inputs={"dataset": dataset.path, **inputs}, settings=settings)
     (folder / "report.html").write_text("<!doctype html><title>report</title>")
     return folder
 

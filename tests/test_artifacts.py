@@ -51,3 +51,15 @@ def test_digest_depends_on_content_and_names_alone(tmp_path: Path) -> None:
     assert digest(tmp_path / "one") == digest(tmp_path / "two")
     (tmp_path / "two/inner/b").rename(tmp_path / "two/inner/c")
     assert digest(tmp_path / "one") != digest(tmp_path / "two")
+
+
+def test_what_a_killed_process_left_is_recovered(tmp_path: Path) -> None:
+    """Killed between the two renames of a folder: the next writer finds the old one again, and no litter stays."""
+    target, old, part = tmp_path / "folder", tmp_path / ".folder.old", tmp_path / ".folder.part"
+    for path in (old, part):
+        path.mkdir()
+        (path / "file").write_text(path.suffix)
+    with pytest.raises(RuntimeError), written_beside(target):
+        assert (target / "file").read_text() == ".old"
+        raise RuntimeError
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

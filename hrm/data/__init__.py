@@ -1,1 +1,1 @@
-"""The dataset: its format, the loader, and the published layout."""
+"""The dataset: how it is built, its format, the loader, and the copies that are predicted."""

@@ -40,6 +40,9 @@ def choose(table: Table, settings: BuildSettings) -> Table:
         rng = np.random.Generator(np.random.Philox(settings.seed))
         sample = rng.choice(groups, settings.subsample, replace=False)
         train = _keep(train, np.isin(train.groups, sample))
+        if settings.puzzle.has_puzzle_ids:
+            # Without a demonstration to learn from, a task's puzzle id means nothing.
+            test = _keep(test, np.isin(test.groups, sample))
     return _renumber(replace(table, train=train, test=test))
 
 

@@ -1,4 +1,4 @@
-"""The answers artifact: the ranked candidates of each test puzzle, and ARC's file for the ARC Prize."""
+"""The answers artifact: the ranked candidates of each test puzzle, and the file for the ARC Prize."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def write_answers(path: Path, ranking: Ranking, dataset: Dataset) -> None:
 
     `answers.json` has one test puzzle a line: its group, which of the group's test inputs it is, how many copies voted,
     how many different answers they gave, the rank of the true answer (1 the best, null when nobody gave it), and the
-    best answers. For ARC `submission.json` is in the format of the ARC Prize.
+    best answers. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
     """
     with written_beside(path) as folder:
         folder.mkdir()
@@ -32,7 +32,7 @@ def write_answers(path: Path, ranking: Ranking, dataset: Dataset) -> None:
             stream.write(json.dumps(header)[:-1] + ', "answers": [\n')
             lines = (json.dumps(entry, ensure_ascii=False) for entry in _entries(ranking, dataset))
             stream.write(",\n".join(lines) + "\n]}\n")
-        if dataset.puzzle.kind == "arc":
+        if dataset.puzzle.arc_prize:
             write_json(folder / "submission.json", submission(ranking, dataset))
 
 

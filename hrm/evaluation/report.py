@@ -19,7 +19,8 @@ from hrm.evaluation.chart import Series, line_chart
 from hrm.evaluation.drawn import choose, puzzle_card
 from hrm.evaluation.score import wilson
 from hrm.evaluation.vote import Ranking
-from hrm.training.curves import read_curves
+from hrm.tracking.curves import read_curves
+from hrm.tracking.flat import flat
 
 STAGES = ("build", "train", "evaluate", "vote")
 
@@ -98,12 +99,11 @@ def write_report(
 
 def _lede(dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
     height, width = dataset.puzzle.canvas
-    kind = "ARC" if dataset.puzzle.kind == "arc" else dataset.puzzle.kind.capitalize()
     trained = _counted(len(dataset.train_groups), _unit(vote))
     tasks = f" of {_counted(vote['tasks'], 'task')}" if _unit(vote) == "task" else ""
     copies = f", each answered on up to {vote['copies']:,} symmetric copies that vote" if vote["copies"] > 1 else ""
     return (
-        f"{kind} on a canvas of {height} × {width} cells. Trained on {trained}; scored on "
+        f"{escape(dataset.puzzle.title)} on a canvas of {height} × {width} cells. Trained on {trained}; scored on "
         f"{_counted(evaluate['count'], 'test puzzle')}{tasks}, whose answers training never sees{copies}."
     )
 
@@ -214,16 +214,16 @@ def _records(run: Path, dataset: Path) -> Iterator[tuple[str, Mapping[str, Any]]
 
 
 def _settings(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> str:
-    blocks = {stage: dict(_flat(record.get("settings", {}))) for stage, record in records.items()}
+    blocks = {stage: dict(flat(record.get("settings", {}))) for stage, record in records.items()}
     if "build" not in blocks:
-        blocks = {"puzzle": dict(_flat(dataset.puzzle.model_dump(mode="json"))), **blocks}
+        blocks = {"puzzle": dict(flat(dataset.puzzle.model_dump(mode="json"))), **blocks}
     return "".join(_details(stage.capitalize(), _list(values)) for stage, values in blocks.items())
 
 
 def _provenance(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> str:
     blocks = {
         stage.capitalize(): dict(
-            _flat({key: value for key, value in record.items() if key not in ("stage", "settings")})
+            flat({key: value for key, value in record.items() if key not in ("stage", "settings")})
         )
         for stage, record in records.items()
     }
@@ -231,14 +231,6 @@ def _provenance(dataset: Dataset, records: Mapping[str, Mapping[str, Any]]) -> s
     counts = {"groups": len(dataset.names), "training examples": len(dataset.train), "test examples": len(dataset.test)}
     blocks = {"Dataset": {"digest": dataset.digest, **counts, **notes}, **blocks}
     return "".join(_details(title, _list(values)) for title, values in blocks.items())
-
-
-def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _list(values: Mapping[str, Any]) -> str:

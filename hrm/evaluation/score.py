@@ -128,7 +128,7 @@ def vote_scores(
     scores: dict[str, float | int] = {f"pass@{k}": pass_at(k, ranking.truth_ranks, groups_E) for k in ks}
     if valid_E is not None:
         scores["valid@1"] = float(valid_E.mean())
-    if dataset.puzzle.kind == "arc":
+    if dataset.puzzle.arc_prize:
         scores["arc_prize"] = arc_prize(ranking.truth_ranks, groups_E)
     return scores | {
         "tasks": len(np.unique(groups_E)),

@@ -31,7 +31,7 @@ def puzzle_from(values: Any, where: str) -> PuzzleKind:
     try:
         return _PUZZLE.validate_python(values)
     except ValidationError as error:
-        raise UserError(one_line(error, where)) from None
+        raise UserError(one_line(error, where, values)) from None
 
 
 __all__ = [

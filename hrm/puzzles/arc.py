@@ -45,6 +45,12 @@ class Arc(PuzzleKind):
     vocab_size: ClassVar[int] = FIRST_COLOUR + COLOURS
     ignored_label: ClassVar[int | None] = PAD
     has_puzzle_ids: ClassVar[bool] = True
+    arc_prize: ClassVar[bool] = True
+    title: ClassVar[str] = "ARC"
+    limits: ClassVar[str] = (
+        "Knows the tasks it was trained on, by their demonstrations: name one in the column `task`. "
+        "For any other task it has no embedding, and will hardly solve it. No rule tells whether an answer is right."
+    )
 
     @property
     def canvas(self) -> tuple[int, int]:
@@ -90,15 +96,9 @@ class Arc(PuzzleKind):
 
     def _examples(self, pairs: list[tuple[int, Pair]]) -> Examples:
         groups = np.array([group for group, _ in pairs], dtype=np.int64)
-        questions = self._grids([question for _, (question, _) in pairs])
-        answers = self._grids([answer for _, (_, answer) in pairs])
+        questions = Grids.of([question for _, (question, _) in pairs], self.canvas)
+        answers = Grids.of([answer for _, (_, answer) in pairs], self.canvas)
         return Examples(questions, answers, groups, ratings=np.zeros_like(groups))
-
-    def _grids(self, grids: list[Bytes]) -> Grids:
-        cells = np.zeros((len(grids), *self.canvas), dtype=np.uint8)
-        for canvas, grid in zip(cells, grids, strict=True):
-            canvas[: grid.shape[0], : grid.shape[1]] = grid
-        return Grids(cells, np.array([grid.shape for grid in grids], dtype=np.uint8).reshape(-1, 2))
 
     def parse(self, text: str) -> Bytes:
         """A grid from JSON lists (`[[0, 1], [2, 3]]`) or from rows of digits (`01 23`, or a row a line).

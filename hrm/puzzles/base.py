@@ -40,6 +40,21 @@ class Grids:
     shapes: NDArray[np.uint8]
     """(N, 2) height and width of each grid."""
 
+    @classmethod
+    def of(cls, grids: Sequence[Bytes], canvas: tuple[int, int]) -> Grids:
+        """Grids at the top left of canvases of a height and width.
+
+        Raises:
+            ValueError: when one is larger than its canvas.
+        """
+        height, width = canvas
+        cells_NHW = np.zeros((len(grids), height, width), np.uint8)
+        for target, grid in zip(cells_NHW, grids, strict=True):
+            if grid.shape[0] > height or grid.shape[1] > width:
+                raise ValueError(f"a grid of {grid.shape[0]} × {grid.shape[1]} cells is larger than {height} × {width}")
+            target[: grid.shape[0], : grid.shape[1]] = grid
+        return cls(cells_NHW, np.array([grid.shape for grid in grids], np.uint8).reshape(-1, 2))
+
     def __len__(self) -> int:
         return len(self.cells)
 
@@ -90,6 +105,15 @@ class PuzzleKind(Settings, ABC):
     """The label token that is not learned, if any."""
     has_puzzle_ids: ClassVar[bool]
     """Whether each variant has a puzzle id of its own (ARC), or all share id 0."""
+    limits: ClassVar[str]
+    """What a user of a trained model must know, in a sentence or two."""
+    arc_prize: ClassVar[bool] = False
+    """Whether answers are scored, and written down for submission, by the rules of the ARC Prize as well."""
+
+    @property
+    def title(self) -> str:
+        """What people call this kind of puzzle."""
+        return self.kind.capitalize()
 
     @property
     @abstractmethod

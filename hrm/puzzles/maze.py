@@ -37,6 +37,7 @@ class Maze(PuzzleKind):
 
     ignored_label: ClassVar[int | None] = 0
     has_puzzle_ids: ClassVar[bool] = False
+    limits: ClassVar[str] = "Solves mazes of this size only. An answer may be wrong: `valid` says so."
 
     @property
     def vocab_size(self) -> int:

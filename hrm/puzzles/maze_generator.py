@@ -17,7 +17,7 @@ from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Rng
 from hrm.puzzles.held_out import Draw, write_splits
 from hrm.puzzles.maze import CHARACTERS, FREE, GOAL, PATH, START, WALL, Size
-from hrm.puzzles.maze_paths import layers, place, shortest_path, to_bits
+from hrm.puzzles.maze_paths import is_unique, layers, place, shortest_path, to_bits
 from hrm.puzzles.table import Row
 from hrm.settings import Settings
 
@@ -47,6 +47,8 @@ class MazeGenerator(Settings):
     """Each maze has walls with a probability drawn between these two."""
     min_path: Annotated[int, Field(ge=1)] = 110
     """The shortest path is longer than this many steps."""
+    unique: bool = False
+    """Keep only mazes that have one shortest path: then turned and mirrored copies never contradict each other."""
 
     @model_validator(mode="after")
     def _possible(self) -> MazeGenerator:
@@ -101,10 +103,13 @@ class MazeGenerator(Settings):
             far |= front
         return far
 
-    def _draw(self, maze: Bytes, open_cells: int, start: int, goal: int) -> Draw:
+    def _draw(self, maze: Bytes, open_cells: int, start: int, goal: int) -> Draw | None:
+        fronts = layers(open_cells, start, self.size)
+        if self.unique and not is_unique(fronts, goal, self.size):
+            return None
         maze[place(start, self.size)] = START
         maze[place(goal, self.size)] = GOAL
-        path = shortest_path(layers(open_cells, start, self.size), goal, self.size)
+        path = shortest_path(fronts, goal, self.size)
         answer = maze.copy()
         for cell in path:
             answer[place(cell, self.size)] = PATH

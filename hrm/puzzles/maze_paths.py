@@ -59,3 +59,14 @@ def shortest_path(fronts: list[int], goal: int, width: int) -> list[int]:
         cell &= -cell  # the first in reading order
         path.append(cell)
     return path
+
+
+def is_unique(fronts: list[int], goal: int, width: int) -> bool:
+    """Whether there is but one shortest path; arguments as in `shortest_path`."""
+    steps = next(steps for steps, front in enumerate(fronts) if front & goal)
+    cells = goal
+    for front in reversed(fronts[1:steps]):
+        cells = beside(cells, width) & front
+        if cells & (cells - 1):  # more than one cell leads on
+            return False
+    return True

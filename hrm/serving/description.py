@@ -12,13 +12,6 @@ from hrm.evaluation.score import wilson
 from hrm.serving.package import example
 from hrm.training.checkpoint import LoadedModel
 
-LIMITS = {
-    "sudoku": "Solves Sudokus of this box size only. An answer may be wrong: `valid` says so.",
-    "maze": "Solves mazes of this size only. An answer may be wrong: `valid` says so.",
-    "arc": "Knows the tasks it was trained on, by their demonstrations: name one in the column `task`. "
-    "For any other task it has no embedding, and will hardly solve it. No rule tells whether an answer is right.",
-}
-
 
 @dataclass(frozen=True)
 class Story:
@@ -49,7 +42,7 @@ def describe(story: Story, decision: str) -> str:
         "Data": _data(story),
         "Recipe": _recipe(story),
         "Use": _use(story),
-        "Limits": LIMITS[story.dataset.puzzle.kind],
+        "Limits": story.dataset.puzzle.limits,
     }
     return "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items()) + "\n"
 
@@ -59,6 +52,10 @@ def _scores(story: Story) -> str:
     for label, value, count, unit in _counted(story):
         low, high = wilson(value, count)
         rows.append(f"| {label} | {value:.1%} | {low:.1%} – {high:.1%} | {count:,} {unit} |")
+    if "arc_prize" in story.vote:
+        # A mean of the tasks' shares: the interval of a share of cases does not hold for it.
+        value, count = story.vote["arc_prize"], story.vote["tasks"]
+        rows.append(f"| ARC Prize score, {_voted(story)} | {value:.1%} | | {count:,} tasks |")
     return "\n".join(rows)
 
 
@@ -68,14 +65,17 @@ def _counted(story: Story) -> Iterator[tuple[str, float, int, str]]:
     for key, label in {"exact_accuracy": "exact answers", "valid_accuracy": "valid answers"}.items():
         if key in evaluate:
             yield label, evaluate[key], evaluate["count"], "test puzzles"
-    voted = f"{vote['copies']:,} copies voting" if vote["copies"] > 1 else "one answer each"
+    voted = _voted(story)
     for key, value in vote.items():
         if key.startswith("pass@"):
             yield f"{key}, {voted}", value, vote["tasks"], "tasks"
     if "valid@1" in vote:
         yield f"valid first answers, {voted}", vote["valid@1"], vote["test_inputs"], "test puzzles"
-    if "arc_prize" in vote:
-        yield f"ARC Prize score, {voted}", vote["arc_prize"], vote["tasks"], "tasks"
+
+
+def _voted(story: Story) -> str:
+    copies = story.vote["copies"]
+    return f"{copies:,} copies voting" if copies > 1 else "one answer each"
 
 
 def _published(story: Story) -> str:

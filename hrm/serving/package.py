@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-import hrm
 from hrm.artifacts import write_json
 from hrm.data.dataset import Dataset
+from hrm.provenance import CODE, MODEL_PACKAGES
 from hrm.training.checkpoint import LoadedModel
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
-
-PACKAGES = ("mlflow", "numpy", "pandas", "pydantic", "pyyaml", "safetensors", "torch", "tqdm")
-"""What loading the model imports."""
-CODE = Path(hrm.__file__).parent
 
 
 def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
@@ -69,4 +65,4 @@ def example(dataset: Dataset) -> pd.DataFrame:
 
 def requirements() -> list[str]:
     """Each package at the version installed here, without the mark of a build such as `+cpu`."""
-    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in PACKAGES]
+    return [f"{package}=={metadata.version(package).partition('+')[0]}" for package in MODEL_PACKAGES]

@@ -11,12 +11,11 @@ import torch
 from mlflow.models import ModelSignature
 from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, Schema, TensorSpec
-from safetensors.torch import load_file
 
 from hrm.artifacts import read_json
 from hrm.puzzles.base import PuzzleKind
 from hrm.serving.solve import solve_puzzles
-from hrm.training.checkpoint import LoadedModel, load_weights, read_card
+from hrm.training.checkpoint import LoadedModel, model_of, read_card
 
 WEIGHTS, CARD, IDENTIFIERS = "weights", "card", "identifiers"
 """The model's artifacts: `model.safetensors`, `model.json`, and for kinds with puzzle ids their names in order."""
@@ -30,9 +29,8 @@ class PuzzleModel(PythonModel):
         artifacts = {name: Path(path) for name, path in context.artifacts.items()}
         device = "cuda" if torch.cuda.is_available() else "cpu"
         card = read_card(artifacts[CARD])
-        model = card.build().to(device)
-        load_weights(model, load_file(artifacts[WEIGHTS], device=device), artifacts[WEIGHTS])
-        self._loaded = LoadedModel(model.eval(), card, artifacts[WEIGHTS].parent)
+        model = model_of(card, artifacts[WEIGHTS], device)
+        self._loaded = LoadedModel(model, card, artifacts[WEIGHTS].parent)
         names = read_json(artifacts[IDENTIFIERS]) if IDENTIFIERS in artifacts else []
         self._ids = {name: puzzle_id for puzzle_id, name in enumerate(names)}
 

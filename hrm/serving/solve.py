@@ -1,6 +1,6 @@
-"""Answering puzzles with a trained model: what the registry's model and the command line share.
+"""Answering puzzles with a trained model, as the registry's model does.
 
-Shapes: B puzzles of a batch, H and W the canvas, L = H * W tokens.
+Shapes: B puzzles of a batch, N puzzles in all, L tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from hrm.model.act import solve
-from hrm.puzzles.base import Bytes, Grids, PuzzleKind
+from hrm.puzzles.base import Bytes, Grids
 from hrm.training.checkpoint import LoadedModel
 
 BATCH_SIZE = 256
@@ -59,7 +59,7 @@ def _solve_batch(
 ) -> list[Solved]:
     puzzle = loaded.card.puzzle
     device = next(loaded.model.parameters()).device
-    inputs_BL = torch.from_numpy(puzzle.encode(on_canvas(puzzle, questions)).astype(np.int32)).to(device)
+    inputs_BL = torch.from_numpy(puzzle.encode(Grids.of(questions, puzzle.canvas)).astype(np.int32)).to(device)
     solution = solve(loaded.model, inputs_BL, torch.from_numpy(ids_B).to(device))
     answers = puzzle.decode(solution.tokens_BL.cpu().numpy().astype(np.uint8))
     confidence_B = torch.sigmoid(solution.q_halt_B.float()).tolist()
@@ -68,18 +68,3 @@ def _solve_batch(
         Solved(answer := answers.grid(row), puzzle.is_valid(question, answer), confidence_B[row], steps_B[row])
         for row, question in enumerate(questions)
     ]
-
-
-def on_canvas(puzzle: PuzzleKind, grids: Sequence[Bytes]) -> Grids:
-    """Grids at the top left of their canvases.
-
-    Raises:
-        ValueError: when one is larger than the canvas.
-    """
-    height, width = puzzle.canvas
-    cells_BHW = np.zeros((len(grids), height, width), np.uint8)
-    for canvas, grid in zip(cells_BHW, grids, strict=True):
-        if grid.shape[0] > height or grid.shape[1] > width:
-            raise ValueError(f"a grid of {grid.shape[0]} × {grid.shape[1]} cells is larger than {height} × {width}")
-        canvas[: grid.shape[0], : grid.shape[1]] = grid
-    return Grids(cells_BHW, np.array([grid.shape for grid in grids], np.uint8).reshape(-1, 2))

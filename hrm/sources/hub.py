@@ -32,6 +32,8 @@ class HubSource(Origin):
         Raises:
             UserError: when the hub cannot be reached, or does not have them, or does not give them.
         """
+        # It phones home only when asked to: where the network is closed, it would wait.
+        os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
         # Imported here because it is slow to load, and reads the environment once, when it is loaded.
         import huggingface_hub
         from huggingface_hub.utils.tqdm import disable_progress_bars

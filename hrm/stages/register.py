@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
 from hrm.progress import note
 from hrm.tracking import log_finished
+from hrm.tracking.finished import require_finished
+from hrm.tracking.flat import flat
 from hrm.tracking.run_log import metric_name, short_digest
 from hrm.tracking.server import as_default, connect, required
 from hrm.training.checkpoint import load_model
@@ -39,8 +41,8 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) ->
         name: of the experiment, and of the registered model.
 
     Raises:
-        UserError: when an earlier stage is missing or does not belong to the newest checkpoint, or MLflow cannot be
-            reached.
+        UserError: when the training is not finished, an earlier stage is missing or was not made from what lies there
+            now, or MLflow cannot be reached.
     """
     story = _story(settings, dataset, run, name)
     run_id = log_finished(run, name, dataset)
@@ -54,12 +56,11 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
     """What the stages before have left, if it belongs together."""
     from hrm.serving.description import Story
 
+    require_finished(run, name)
     loaded = load_model(run / "checkpoints")
-    evaluated = read_json(run / "evaluate.provenance.json")["inputs"]
-    if evaluated.get("checkpoint") != provenance.content_digest(loaded.folder):
-        raise UserError(
-            f"{run}/evaluate.json: not of the newest checkpoint; run `hrm evaluate {name}` and `hrm vote {name}` again"
-        )
+    evaluated, voted = {"dataset": dataset, "checkpoint": loaded.folder}, {"predictions": run / "predictions"}
+    _require_made_from(evaluated, run, "evaluate", f"run `hrm evaluate {name}` and `hrm vote {name}` again")
+    _require_made_from({"dataset": dataset, **voted}, run, "vote", f"run `hrm vote {name}` again")
     return Story(
         name=name,
         settings=settings,
@@ -69,6 +70,15 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
         vote=read_json(run / "vote.json"),
         code=read_json(run / "train.provenance.json")["code"],
     )
+
+
+def _require_made_from(inputs: Mapping[str, Path], run: Path, stage: str, remedy: str) -> None:
+    """Refuse scores of a stage that were made from anything but what lies there now."""
+    record = run / f"{stage}.provenance.json"
+    made_from = read_json(record)["inputs"] if record.is_file() else {}
+    for role, path in inputs.items():
+        if not path.exists() or made_from.get(role) != provenance.content_digest(path):
+            raise UserError(f"{run}/{stage}.json: not made from the present {path}; {remedy}")
 
 
 def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dict[str, Any]:
@@ -101,17 +111,10 @@ def _log_scores(client: MlflowClient, story: Story, run_id: str, model_id: str) 
 
     now = int(time.time() * 1000)
     dataset = {"dataset_name": story.name, "dataset_digest": short_digest(story.dataset)}
-    scores = {**dict(_flat("evaluate/", story.evaluate)), **dict(_flat("vote/", story.vote))}
+    scores = flat({"evaluate": story.evaluate, "vote": story.vote}, separator="/")
     metrics = [
-        Metric(metric_name(key), value, now, story.loaded.card.step, model_id=model_id, **dataset)
-        for key, value in scores.items()
+        Metric(metric_name(key), float(value), now, story.loaded.card.step, model_id=model_id, **dataset)
+        for key, value in scores
+        if isinstance(value, int | float)
     ]
     client.log_batch(run_id, metrics=metrics)
-
-
-def _flat(prefix: str, scores: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
-    for key, value in scores.items():
-        if isinstance(value, Mapping):
-            yield from _flat(f"{prefix}{key}/", value)
-        elif isinstance(value, int | float):
-            yield f"{prefix}{key}", float(value)

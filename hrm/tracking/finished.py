@@ -26,8 +26,7 @@ def log_finished(run: Path, name: str, dataset: Path) -> str:
         UserError: when there is no finished training in the folder, it was trained on another dataset, or MLflow cannot
             be reached.
     """
-    if not (run / "train.json").is_file():
-        raise UserError(f"{run}/train.json: no such file; finish the training with `hrm train {name}`")
+    require_finished(run, name)
     facts = Facts.read(name, run, open_dataset(dataset))
     points = read_points(run / "curves.csv")
     with required("log the run"):
@@ -37,3 +36,13 @@ def log_finished(run: Path, name: str, dataset: Path) -> str:
         log.log_points(points)
         log.finish(run, "FINISHED")
     return log.run_id
+
+
+def require_finished(run: Path, name: str) -> None:
+    """Refuse a run whose training has not come to its end.
+
+    Raises:
+        UserError: naming the file that only a finished training leaves.
+    """
+    if not (run / "train.json").is_file():
+        raise UserError(f"{run}/train.json: no such file; finish the training with `hrm train {name}`")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from hrm.artifacts import read_json, write_json
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.tracking.flat import flat
 from hrm.tracking.server import public_uri
 
 PLACE = "mlflow_run.json"
@@ -56,7 +56,7 @@ class Facts:
     def parameters(self) -> dict[str, str]:
         """Every setting of the training and of the puzzle, by dotted key."""
         settings = {**self.provenance["settings"], "puzzle": self.dataset.puzzle.model_dump(mode="json")}
-        return {key: value[:LONGEST_PARAMETER] for key, value in _flat(settings)}
+        return {key: _shown(value)[:LONGEST_PARAMETER] for key, value in flat(settings)}
 
     @property
     def tags(self) -> dict[str, str]:
@@ -103,9 +103,5 @@ class Place:
         return place if place.tracking_uri == public_uri() else None
 
 
-def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value if isinstance(value, str) else json.dumps(value)
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

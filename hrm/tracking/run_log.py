@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.tracking.curves import read_curves
 from hrm.tracking.record import Facts, Place
 from hrm.tracking.server import connect, public_uri
-from hrm.training.curves import read_curves
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

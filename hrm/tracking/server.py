@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit, urlunsplit
 
@@ -62,12 +63,24 @@ def quiet() -> None:
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 
-def connect() -> MlflowClient:
-    """A client of the server; nothing is sent yet."""
+def import_mlflow() -> ModuleType:
+    """MLflow, told to be quiet before it is imported."""
     quiet()
     import mlflow
 
-    return mlflow.MlflowClient(tracking_uri=resolved_uri())
+    return mlflow
+
+
+def connect() -> MlflowClient:
+    """A client of the server; nothing is sent yet, but a database is opened.
+
+    Raises:
+        MlflowException: when the address is of no known kind.
+        ImportError: when the database's driver is not installed.
+        SQLAlchemyError: when the database cannot be opened.
+    """
+    client: MlflowClient = import_mlflow().MlflowClient(tracking_uri=resolved_uri())
+    return client
 
 
 @contextmanager
@@ -115,7 +128,7 @@ def required(purpose: str) -> Iterator[None]:
 
     try:
         yield
-    except (MlflowException, requests.RequestException, SQLAlchemyError) as error:
+    except (MlflowException, ImportError, requests.RequestException, SQLAlchemyError) as error:
         raise UserError(
             f"MLflow at {public_uri()} is needed to {purpose}: {reason(error)}; "
             "check MLFLOW_TRACKING_URI, or unset it to use the embedded database"

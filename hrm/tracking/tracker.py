@@ -16,7 +16,7 @@ from hrm.data.dataset import Dataset
 from hrm.progress import warn
 from hrm.tracking.record import PLACE, Facts
 from hrm.tracking.run_log import BATCH, Point, RunLog, read_points
-from hrm.tracking.server import connect, impatient, public_uri, reason
+from hrm.tracking.server import impatient, import_mlflow, public_uri, reason
 from hrm.tracking.weights_and_biases import WandbTracker
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
@@ -96,7 +96,7 @@ class MlflowTracker:
         self._status: Status = "FINISHED"
         if not resume:
             remove(run / PLACE)
-        connect()  # imports MLflow here: two threads that import at once can block each other
+        import_mlflow()  # here, as two threads that import at once can block each other
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
 

@@ -1,9 +1,9 @@
 """Checkpoints: the whole state of a training run in a folder, written beside and renamed.
 
-    checkpoints/step-00001000/model.json             what the model is: settings, puzzle, sizes, dataset
-                              model.safetensors      weights, puzzle embedding included
-                              training.json          step, loader position
-                              training.safetensors   both optimizers, the carry of the global batch
+    step-00001000/model.json             what the model is: settings, puzzle, sizes, dataset
+                  model.safetensors      weights, puzzle embedding included
+                  training.json          step, loader position, the code that made it
+                  training.safetensors   the optimizer's moments, the carry of the global batch
 
 A folder that has its final name is whole. Nothing in it is pickled.
 """
@@ -30,14 +30,12 @@ from hrm.errors import UserError
 from hrm.model.act import Carry
 from hrm.model.hrm import HRM
 from hrm.progress import warn
-from hrm.provenance import code_digest
 from hrm.puzzles import Puzzle
 from hrm.settings import Settings, validate
 from hrm.training.distributed import Processes
 from hrm.training.state import TrainState, activation_dtype, build_model
 
 FORMAT = "hrm-checkpoint/1"
-FINISHED = "finished.json"
 KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
 
@@ -106,18 +104,29 @@ def load_model(checkpoints: Path, device: str = "cpu") -> LoadedModel:
     Raises:
         UserError: when there is none, or its weights do not fit its settings.
     """
-    for folder in _newest_first(checkpoints):
+    for folder in newest_first(checkpoints):
+        card = read_card(folder / "model.json")
         try:
-            weights = load_file(folder / "model.safetensors", device=device)
+            model = model_of(card, folder / "model.safetensors", device)
         except (SafetensorError, OSError) as error:
             warn(f"{folder}: damaged checkpoint skipped ({error})")
             continue
-        card = read_card(folder / "model.json")
-        model = card.build().to(device)
-        model.dtype = activation_dtype(card.train.precision, torch.device(device))
-        load_weights(model, weights, folder / "model.safetensors")
-        return LoadedModel(model.eval(), card, folder)
+        return LoadedModel(model, card, folder)
     raise UserError(f"{checkpoints}: no checkpoint here; make one with `hrm train`")
+
+
+def model_of(card: ModelCard, weights: Path, device: str) -> HRM:
+    """The model that a card describes, with the weights of a file, in evaluation mode.
+
+    Raises:
+        UserError: when the weights do not fit the card.
+        SafetensorError: when the file is damaged.
+        OSError: when it cannot be read.
+    """
+    model = card.build().to(device)
+    model.dtype = activation_dtype(card.train.precision, torch.device(device))
+    load_weights(model, load_file(weights, device=device), weights)
+    return model.eval()
 
 
 def read_card(path: Path) -> ModelCard:
@@ -160,14 +169,14 @@ def save(checkpoints: Path, state: TrainState, card: ModelCard, processes: Proce
     tensors = dict(_training_tensors(state, processes))
     if not processes.first:
         return
-    folder = checkpoints / f"step-{state.step:08d}"
-    with written_beside(folder) as beside:
+    progress = {"step": state.step, "position": state.position._asdict(), "code_digests": state.code_digests}
+    with written_beside(checkpoints / f"step-{state.step:08d}") as beside:
         beside.mkdir()
         save_file(_contiguous(state.model.state_dict()), beside / "model.safetensors")
         save_file(_contiguous(tensors), beside / "training.safetensors")
-        write_json(beside / "training.json", {"step": state.step, "position": state.position._asdict()})
+        write_json(beside / "training.json", progress)
         write_json(beside / "model.json", card.model_copy(update={"step": state.step}).model_dump(mode="json"))
-    for old in list(_newest_first(checkpoints))[KEPT:]:
+    for old in newest_first(checkpoints)[KEPT:]:
         remove(old)
 
 
@@ -176,7 +185,7 @@ def resume(checkpoints: Path, state: TrainState, processes: Processes) -> bool:
 
     The checkpoint may come from another number of processes: the carry is that of the global batch.
     """
-    for folder in _newest_first(checkpoints):
+    for folder in newest_first(checkpoints):
         try:
             weights = load_file(folder / "model.safetensors")
             tensors = load_file(folder / "training.safetensors")
@@ -187,46 +196,26 @@ def resume(checkpoints: Path, state: TrainState, processes: Processes) -> bool:
         load_weights(state.model, weights, folder / "model.safetensors")
         _load_training_tensors(state, tensors, processes)
         state.step, state.position = progress["step"], Position(**progress["position"])
+        state.code_digests = list(dict.fromkeys([*progress["code_digests"], *state.code_digests]))
         for group in state.optimizer.param_groups:
             group["step"] = state.step
         return True
     return False
 
 
-def finish(checkpoints: Path) -> None:
-    """Mark the run of these checkpoints as done by the present code."""
-    write_json(checkpoints / FINISHED, {"code_digest": code_digest()})
+def newest_card(checkpoints: Path) -> ModelCard | None:
+    """What the newest checkpoint with a readable card is; None where there is none of this format."""
+    for folder in newest_first(checkpoints):
+        try:
+            return read_card(folder / "model.json")
+        except UserError as error:
+            warn(f"{error}; skipped")
+    return None
 
 
-def is_finished(checkpoints: Path) -> bool:
-    """Whether the run of these checkpoints is done."""
-    return (checkpoints / FINISHED).is_file()
-
-
-def set_aside_foreign(checkpoints: Path, card: ModelCard) -> Path | None:
-    """Move the checkpoints of another run out of the way, so that training neither resumes from them nor loses them.
-
-    They are another run's when settings that decide the weights, or the dataset, differ; or when they are finished, by
-    other code than the present one. Checkpoints set aside before are removed.
-
-    Returns:
-        Where they are now; None when there was nothing to set aside.
-    """
-    folder = next(_newest_first(checkpoints), None)
-    if folder is None:
-        return None
-    theirs = read_card(folder / "model.json")
-    same = theirs.train.trajectory == card.train.trajectory and theirs.dataset_digest == card.dataset_digest
-    if same and (not is_finished(checkpoints) or read_json(checkpoints / FINISHED)["code_digest"] == code_digest()):
-        return None
-    aside = checkpoints.with_name(f"{checkpoints.name}.previous")
-    remove(aside)
-    checkpoints.rename(aside)
-    return aside
-
-
-def _newest_first(checkpoints: Path) -> Iterator[Path]:
-    yield from sorted(checkpoints.glob("step-*"), reverse=True)
+def newest_first(checkpoints: Path) -> list[Path]:
+    """The checkpoints below a folder, by step."""
+    return sorted(checkpoints.glob("step-*"), reverse=True)
 
 
 def _training_tensors(state: TrainState, processes: Processes) -> Iterator[tuple[str, Tensor]]:
@@ -240,9 +229,11 @@ def _training_tensors(state: TrainState, processes: Processes) -> Iterator[tuple
 def _load_training_tensors(state: TrainState, tensors: Mapping[str, Tensor], processes: Processes) -> None:
     device = state.carry.halted.device
     rows = processes.rows(len(tensors["carry.halted"]))
-    state.carry = Carry(
-        **{field.name: tensors[f"carry.{field.name}"][rows].to(device) for field in dataclasses.fields(Carry)}
-    )
+    carry = {
+        field.name: tensors[f"carry.{field.name}"][rows].to(device, getattr(state.carry, field.name).dtype)
+        for field in dataclasses.fields(Carry)  # the states may have been saved in another precision
+    }
+    state.carry = Carry(**carry)
     moments: dict[int, dict[str, Any]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimizer."):

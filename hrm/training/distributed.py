@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import tempfile
+import traceback
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +21,7 @@ from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from hrm.errors import UserError
-from hrm.progress import speak
+from hrm.progress import logger, speak
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,11 @@ class Processes:
     def first(self) -> bool:
         """Whether this process is the one that writes and speaks."""
         return self.rank == 0
+
+    @property
+    def device_name(self) -> str:
+        """The device as people call it."""
+        return torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else platform.processor() or "CPU"
 
     def rows(self, batch_size: int) -> slice:
         """This process's rows of a global batch.
@@ -84,6 +94,17 @@ def check_shares(batch_size: int, processes: int) -> None:
         raise UserError(f"train.batch_size = {batch_size} must be divisible by the number of processes = {processes}")
 
 
+def check_devices(processes: int) -> None:
+    """Refuse more processes than there are GPUs, where there are any.
+
+    Raises:
+        UserError: naming both.
+    """
+    gpus = torch.cuda.device_count()
+    if gpus and processes > gpus:
+        raise UserError(f"train.processes = {processes}: this machine has {gpus} GPU{'s' * (gpus > 1)}; each needs one")
+
+
 def under_torchrun() -> bool:
     """Whether `torchrun`, or a cluster's trainer that sets the same variables, started this process."""
     return "WORLD_SIZE" in os.environ and "RANK" in os.environ
@@ -100,6 +121,8 @@ def local_processes(setting: int | str) -> int:
 def joined() -> Iterator[Processes]:
     """This process's place in the run; leaves the process group at the end."""
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if rank:
+        logger.setLevel(logging.WARNING)  # what all processes do, the first one tells
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
@@ -124,7 +147,8 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
         processes: how many.
 
     Raises:
-        SystemExit: with status 1 when a process failed; it has said why.
+        UserError: when that is what ended a process.
+        SystemExit: with status 1 when a process failed otherwise; it has said why.
     """
     config = LaunchConfig(
         min_nodes=1,
@@ -132,17 +156,31 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
         nproc_per_node=processes,
         rdzv_backend="c10d",
         rdzv_endpoint="localhost:0",
+        run_id=str(uuid.uuid4()),
         max_restarts=0,
         start_method="spawn",
     )
     # Processes that share a machine's cores wait for each other's threads when each takes all of them.
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    # The launcher tells every failure in some thirty lines; ours say themselves what happened.
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    with tempfile.TemporaryDirectory() as folder:
+        mistake = Path(folder) / "mistake"
+        try:
+            elastic_launch(config, _work)(logger.level, mistake, work, *arguments)
+        except ChildFailedError as error:
+            if mistake.is_file():
+                raise UserError(mistake.read_text(encoding="utf-8")) from None
+            raise SystemExit(1) from error
+
+
+def _work(level: int, mistake: Path, work: Callable[..., None], *arguments: Any) -> None:
+    speak(level)
     try:
-        elastic_launch(config, _work)(logging.getLogger("hrm").level, work, *arguments)
-    except ChildFailedError as error:
-        raise SystemExit(1) from error
-
-
-def _work(level: int, work: Callable[..., None], *arguments: Any) -> None:
-    speak(level if os.environ["RANK"] == "0" else logging.WARNING)
-    work(*arguments)
+        work(*arguments)
+    except UserError as error:
+        mistake.write_text(str(error), encoding="utf-8")
+        raise SystemExit(2) from None
+    except Exception:
+        traceback.print_exc()
+        raise SystemExit(1) from None

@@ -21,12 +21,13 @@ from hrm.training.records import Records, Window
 from hrm.training.schedule import lr_factor, total_steps
 from hrm.training.state import TrainState, fresh_state
 from hrm.training.validation import validate
+from hrm.training.workspace import Workspace
 
 
 def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -> None:
     """Train from the newest checkpoint of the run, or from the start, to the end.
 
-    Every process of the run calls this. A finished run is left as it is; checkpoints of other settings are set aside.
+    Every process of the run calls this. A finished run is left as it is; one of other settings or data is set aside.
 
     Args:
         settings: the experiment's `train` block.
@@ -47,20 +48,19 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
         interval = steps_of(settings.eval_every, settings, data)
 
         # -- state -----------------------------------------------------------------------------------------------------
-        checkpoints = run / "checkpoints"
-        card = checkpoint.card_of(settings, data)
-        if processes.first and (aside := checkpoint.set_aside_foreign(checkpoints, card)):
-            note(f"{checkpoints}: other settings, data or code; moved to {aside}, training starts anew")
+        place, card = Workspace(run), checkpoint.card_of(settings, data)
+        if processes.first and (aside := place.set_aside_others(card)):
+            note(f"{run}: a run of other settings or data was here; moved to {aside}")
         processes.wait()
-        if checkpoint.is_finished(checkpoints) and (run / "train.json").is_file():
-            note(f"{checkpoints}: this training is finished; remove the folder to train again")
+        if place.is_finished(card, steps):
+            note(f"{place.checkpoints}: this training is finished; remove the folder to train again")
             return
         state = fresh_state(settings, data, processes)
-        if checkpoint.resume(checkpoints, state, processes):
-            note(f"{checkpoints}: going on from step {state.step:,} of {steps:,}")
+        if checkpoint.resume(place.training, state, processes):
+            note(f"{place.training}: going on from step {state.step:,} of {steps:,}")
 
         # -- loop ------------------------------------------------------------------------------------------------------
-        with Records(settings, data, run, name, step=state.step, kept=processes.first) as records:
+        with Records(settings, data, place, name, step=state.step, processes=processes) as records:
             window = Window(processes, settings.batch_size)
             coming = prefetched(batches, state.position, steps - state.step)
             for batch, position in progress(coming, total=steps, initial=state.step, desc=f"train {name}", unit="step"):
@@ -73,11 +73,15 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
                     scores = validate(state.model, tests, batch_size=settings.batch_size, processes=processes)
                     records.add(state.step, scores)
                     records.write()
-                    checkpoint.save(checkpoints, state, card, processes)
+                    checkpoint.save(place.training, state, card, processes)
                     note(f"step {state.step:,} of {steps:,}: test puzzles {scores['eval/exact_accuracy']:.1%} exact")
-            records.summarise(state)
+
+            # -- end ---------------------------------------------------------------------------------------------------
+            if processes.first:
+                place.publish()
+            records.finish(state)
         if processes.first:
-            checkpoint.finish(checkpoints)
+            place.clear()
 
 
 def train_one(
@@ -127,8 +131,9 @@ def train_one(
     if state.puzzle_optimizer is not None and outputs.puzzle_vectors_BE is not None:
         for group in state.puzzle_optimizer.param_groups:
             group["lr"] = settings.optimizer.puzzle_lr * factor
-        assert outputs.puzzle_vectors_BE.grad is not None
-        state.puzzle_optimizer.step(state.carry.puzzle_ids, outputs.puzzle_vectors_BE.grad)
+        gradients_BE = outputs.puzzle_vectors_BE.grad
+        assert gradients_BE is not None
+        state.puzzle_optimizer.step(processes.gather(state.carry.puzzle_ids), processes.gather(gradients_BE))
     return loss.metrics
 
 

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -86,7 +85,7 @@ class SignSGD:
     `row = row * (1 - lr * weight_decay) - lr * sign(gradient)`, once for each id present, with the gradient summed over
     all rows of the global batch that have this id. Rows of absent ids do not move.
 
-    Like torch's optimizers it keeps its rates in `param_groups` and has a `state_dict`; it holds no other state.
+    Like torch's optimizers it keeps its rates in `param_groups`; it has no state to save, the table is the model's.
 
     Args:
         embedding: whose table is updated in place.
@@ -100,39 +99,22 @@ class SignSGD:
 
     @torch.no_grad()
     def step(self, ids_B: Tensor, gradients_BE: Tensor) -> None:
-        """Update the rows of the global batch; under torch.distributed every process gives its own part of it.
+        """Update the rows of the global batch. Never waits for the device.
 
-        The processes end with equal tables: each sums the same rows in the same order. Never waits for the device.
+        Processes that share the batch give all its rows, each of them the same, and so end with equal tables: each sums
+        the same rows in the same order.
 
         Args:
-            ids_B: (rows of this process,) integer ids.
+            ids_B: integer ids of the global batch.
             gradients_BE: gradient of the loss with respect to these rows.
         """
         (group,) = self.param_groups
         lr, weight_decay = group["lr"], group["weight_decay"]
-        ids_B, gradients_BE = _gathered(ids_B), _gathered(gradients_BE)
         ids_B, order_B = ids_B.sort(stable=True)
         sums_BE = _sums_of_runs(ids_B, gradients_BE[order_B])
         table = self._embedding.table
         # Rows of one id write the same value, so their order does not matter.
         table[ids_B] = table[ids_B] * (1 - lr * weight_decay) - lr * sums_BE.sign()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The rates; the table is saved with the model."""
-        return {"param_groups": [dict(group) for group in self.param_groups]}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over the rates of `state_dict`."""
-        self.param_groups = [dict(group) for group in state["param_groups"]]
-
-
-def _gathered(rows: Tensor) -> Tensor:
-    """The rows of all processes, in the order of their ranks."""
-    if not (dist.is_available() and dist.is_initialized()):
-        return rows
-    everyones = rows.new_empty(dist.get_world_size() * len(rows), *rows.shape[1:])
-    dist.all_gather_into_tensor(everyones, rows.contiguous())
-    return everyones
 
 
 def _sums_of_runs(ids_B: Tensor, values_BE: Tensor) -> Tensor:

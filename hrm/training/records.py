@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -13,9 +12,10 @@ from hrm import provenance, tracking
 from hrm.artifacts import write_json
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
-from hrm.training.curves import Curves
+from hrm.tracking.curves import Curves
 from hrm.training.distributed import Processes
 from hrm.training.state import TrainState
+from hrm.training.workspace import Workspace
 
 OVER_HALTED = ("token_accuracy", "exact_accuracy", "q_halt_accuracy", "steps")
 """Metrics that are means over the rows that halted; the others are means over all rows."""
@@ -62,26 +62,26 @@ class Records:
     """
 
     def __init__(
-        self, settings: TrainSettings, dataset: Dataset, run: Path, name: str, *, step: int, kept: bool
+        self, settings: TrainSettings, dataset: Dataset, place: Workspace, name: str, *, step: int, processes: Processes
     ) -> None:
         """Begin, or go on with, the records.
 
         Args:
             settings: of the training.
             dataset: it trains on.
-            run: the run's folder.
+            place: the run's folder.
             name: of the experiment.
             step: the run goes on from there.
-            kept: whether this process keeps the records.
+            processes: of the run; the first one keeps the records.
         """
-        self._kept = kept
-        if not kept:
+        self._kept = processes.first
+        if not self._kept:
             return
-        self._run, self._batch_size = run, settings.batch_size
+        self._settings, self._dataset, self._place, self._processes = settings, dataset, place, processes
         self._first_step, self._started = step, time.monotonic()
-        self._curves = Curves(run / "curves.csv", up_to=step)
-        provenance.write(run / "train.provenance.json", "train", inputs={"dataset": dataset.path}, settings=settings)
-        self._tracker = tracking.start(run, name, settings, dataset, resumed=step > 0)
+        self._curves = Curves(place.training / "curves.csv", up_to=step)
+        self._curves.write(place.run / "curves.csv")
+        self._tracker = tracking.start(place.run, name, settings, dataset, resumed=step > 0)
 
     def __enter__(self) -> Self:
         return self
@@ -102,15 +102,14 @@ class Records:
     def write(self) -> None:
         """Write the curves so far."""
         if self._kept:
-            self._curves.write()
+            self._curves.write(self._place.training / "curves.csv")
 
-    def summarise(self, state: TrainState) -> None:
-        """Write `curves.csv` and `train.json`: size, last values, and speed of this part of the run."""
+    def finish(self, state: TrainState) -> None:
+        """Write `curves.csv`, `train.provenance.json` and `train.json`: size, last values, speed of this part."""
         if not self._kept:
             return
-        self._curves.write()
-        seconds = time.monotonic() - self._started
-        examples = (state.step - self._first_step) * self._batch_size
+        run, seconds = self._place.run, time.monotonic() - self._started
+        examples = (state.step - self._first_step) * self._settings.batch_size
         summary: dict[str, Any] = {
             "steps": state.step,
             "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
@@ -118,4 +117,9 @@ class Records:
         }
         if examples:
             summary["samples_per_second"] = round(examples / seconds, 1)
-        write_json(self._run / "train.json", summary)
+        origin = provenance.record("train", inputs={"dataset": self._dataset.path}, settings=self._settings)
+        origin["code"]["digests"] = state.code_digests
+        origin["hardware"] = {"processes": self._processes.count, "device": self._processes.device_name}
+        self._curves.write(run / "curves.csv")
+        write_json(run / "train.provenance.json", origin)
+        write_json(run / "train.json", summary)

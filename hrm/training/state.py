@@ -13,6 +13,7 @@ from hrm.data.dataset import Dataset
 from hrm.data.loader import Position
 from hrm.model.act import Carry, initial_carry
 from hrm.model.hrm import HRM
+from hrm.provenance import code_digest
 from hrm.training.distributed import Processes
 from hrm.training.optim import AdamATan2, SignSGD
 
@@ -30,6 +31,8 @@ class TrainState:
     """Optimizer steps done."""
     position: Position = field(default_factory=Position)
     """Where the loader draws the next batch."""
+    code_digests: list[str] = field(default_factory=lambda: [code_digest()])
+    """The code that has worked on this run, the present one last; more than one after an update in mid-run."""
 
 
 def fresh_state(settings: TrainSettings, dataset: Dataset, processes: Processes) -> TrainState:

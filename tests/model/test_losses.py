@@ -6,8 +6,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hrm.data import batch
 from hrm.model import Carry, Outputs, step_loss
-from hrm.model.losses import stablemax, token_losses
+from hrm.model.losses import IGNORED, stablemax, token_losses
 
 reals = st.floats(-1e6, 1e6)
 
@@ -142,3 +143,8 @@ def test_metrics_carry_no_gradient() -> None:
     loss = step_loss(outputs, carry, "stablemax")
     assert loss.total.requires_grad
     assert not any(value.requires_grad for value in loss.metrics.values())
+
+
+def test_the_data_and_the_losses_ignore_the_same_label() -> None:
+    """Each room has its own constant, since neither may import the other."""
+    assert batch.IGNORED == IGNORED

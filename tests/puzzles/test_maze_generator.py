@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from hrm.errors import UserError
 from hrm.puzzles import dihedral, maze_generator
 from hrm.puzzles.base import Table
-from hrm.puzzles.maze import WALL, Maze
+from hrm.puzzles.maze import GOAL, START, WALL, Maze
 from hrm.puzzles.maze_generator import MazeGenerator
 
 
@@ -81,3 +81,30 @@ def test_too_rare_mazes_end_with_one_line(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(UserError, match="generator: 2 train and 1 test puzzles missing after 500 attempts"):
         MazeGenerator(size=3, train=2, test=1, min_path=5, wall_density=(0.0, 0.0)).write(tmp_path / "raw")
     assert not (tmp_path / "raw").exists()
+
+
+def test_unique_mazes_have_one_shortest_path(tmp_path: Path) -> None:
+    """Counted by walking every shortest path; without the setting some mazes have more."""
+
+    def paths(maze: np.ndarray) -> int:
+        open_cells = {(int(i), int(j)) for i, j in np.argwhere(maze != WALL)}
+        (start,), (goal,) = np.argwhere(maze == START).tolist(), np.argwhere(maze == GOAL).tolist()
+        fronts = {tuple(start): 1}
+        seen = set(fronts)
+        while fronts and tuple(goal) not in fronts:
+            after: dict[tuple[int, int], int] = {}
+            for (i, j), count in fronts.items():
+                for cell in ((i + 1, j), (i - 1, j), (i, j + 1), (i, j - 1)):
+                    if cell in open_cells and cell not in seen:
+                        after[cell] = after.get(cell, 0) + count
+            seen |= set(after)
+            fronts = after
+        return fronts[tuple(goal)]
+
+    counts = {}
+    for unique in (True, False):
+        MazeGenerator(size=7, train=60, test=20, min_path=6, unique=unique).write(tmp_path / str(unique))
+        table = Maze(size=7).read([tmp_path / str(unique)])
+        counts[unique] = [paths(maze) for maze in table.train.questions.cells]
+    assert set(counts[True]) == {1}
+    assert max(counts[False]) > 1

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import small_run
+import torch
 from mlflow.pyfunc.model import PythonModelContext
 from safetensors.torch import load_file, save_file
 
@@ -14,6 +15,8 @@ from hrm.config import ModelSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.package import example, identifiers, requirements
 from hrm.serving.pyfunc import PuzzleModel, signature
+from hrm.serving.solve import solve_puzzles
+from hrm.training.checkpoint import load_model
 
 
 def model_of(**artifacts: Path) -> PuzzleModel:
@@ -41,6 +44,19 @@ def arc_solver(arc: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Puzzle
     return model_of(
         weights=folder / "model.safetensors", card=folder / "model.json", identifiers=folder / "identifiers.json"
     )
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_activations_have_the_precision_of_the_training(sudoku: Dataset, tmp_path: Path, precision: str) -> None:
+    settings = small_run.SETTINGS.model_copy(update={"precision": precision})
+    folder = small_run.write_checkpoint(tmp_path, sudoku, settings, 0)
+    served = model_of(weights=folder / "model.safetensors", card=folder / "model.json")
+    expected = load_model(tmp_path).model
+    assert served._loaded.model.dtype == expected.dtype == getattr(torch, precision)
+    assert not served._loaded.model.training
+    question = sudoku.puzzle.format(sudoku.test.questions.grid(0))
+    (local,) = solve_puzzles(load_model(tmp_path), [sudoku.test.questions.grid(0)])
+    assert ask(served, puzzle=[question])["confidence"].tolist() == [local.confidence]
 
 
 def ask(model: PuzzleModel, **columns: list[object]) -> pd.DataFrame:

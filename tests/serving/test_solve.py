@@ -4,9 +4,8 @@ import torch
 
 from hrm.data.dataset import Dataset
 from hrm.model.act import solve
-from hrm.puzzles import Arc
 from hrm.serving import solve as serving
-from hrm.serving.solve import on_canvas, solve_puzzles
+from hrm.serving.solve import solve_puzzles
 from hrm.training.checkpoint import LoadedModel
 
 
@@ -39,11 +38,3 @@ def test_batches_do_not_show(loaded: LoadedModel, sudoku: Dataset, monkeypatch: 
     monkeypatch.setattr(serving, "BATCH_SIZE", 3)
     assert [one.answer.tolist() for one in solve_puzzles(loaded, questions)] == at_once
     assert solve_puzzles(loaded, []) == []
-
-
-def test_a_grid_must_fit_its_canvas() -> None:
-    grids = on_canvas(Arc(canvas_size=4), [np.ones((2, 3), np.uint8), np.ones((4, 4), np.uint8)])
-    assert grids.grid(0).tolist() == [[1, 1, 1], [1, 1, 1]]
-    assert grids.cells.sum() == 6 + 16
-    with pytest.raises(ValueError, match="a grid of 2 × 5 cells is larger than 4 × 4"):
-        on_canvas(Arc(canvas_size=4), [np.ones((2, 5), np.uint8)])

@@ -147,12 +147,50 @@ def test_what_does_not_belong_together_is_refused(embedded: Path, sudoku: Datase
     shutil.move(run / "checkpoints/step-00000000", run / "checkpoints/step-00000010")
     card = json.loads((run / "checkpoints/step-00000010/model.json").read_text())
     (run / "checkpoints/step-00000010/model.json").write_text(json.dumps({**card, "step": 10}))
-    with pytest.raises(UserError, match=r"evaluate\.json: not of the newest checkpoint; run `hrm evaluate small`"):
+    with pytest.raises(
+        UserError, match=r"evaluate\.json: not made from the present [^\n]*step-00000010; run `hrm evaluate small`"
+    ):
         register(SETTINGS, sudoku.path, run, "small")
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(UserError, match="no checkpoint here"):
         register(SETTINGS, sudoku.path, run, "small")
     assert not (run / "registration.json").exists()
+
+
+def test_old_votes_are_refused(embedded: Path, sudoku: Dataset) -> None:
+    """Evaluated again, but not voted again: the votes are those of other predictions."""
+    run = small_run.finished_run(embedded / "runs/small", sudoku)
+    (run / "predictions/predictions.json").write_text(json.dumps({"checkpoint_step": 7}))
+    with pytest.raises(
+        UserError, match=r"^[^\n]*vote\.json: not made from the present [^\n]*predictions; run `hrm vote small` again$"
+    ):
+        register(SETTINGS, sudoku.path, run, "small")
+    shutil.rmtree(run / "predictions")
+    with pytest.raises(UserError, match=r"vote\.json: not made from the present [^\n]*predictions;"):
+        register(SETTINGS, sudoku.path, run, "small")
+    (run / "vote.provenance.json").unlink()
+    with pytest.raises(UserError, match=r"vote\.json: not made from the present [^\n]*; run `hrm vote small` again$"):
+        register(SETTINGS, sudoku.path, run, "small")
+
+
+def test_votes_on_another_dataset_are_refused(embedded: Path, sudoku: Dataset) -> None:
+    run = small_run.finished_run(embedded / "runs/small", sudoku)
+    record = json.loads((run / "vote.provenance.json").read_text())
+    record["inputs"]["dataset"] = "0" * 64
+    (run / "vote.provenance.json").write_text(json.dumps(record))
+    with pytest.raises(UserError, match=rf"vote\.json: not made from the present {sudoku.path}; run `hrm vote small`"):
+        register(SETTINGS, sudoku.path, run, "small")
+    assert not (run / "registration.json").exists()
+
+
+def test_an_unfinished_training_is_refused(embedded: Path, sudoku: Dataset) -> None:
+    run = small_run.finished_run(embedded / "runs/small", sudoku)
+    (run / "train.json").unlink()
+    # Said first, whatever else is missing.
+    shutil.rmtree(run / "checkpoints")
+    with pytest.raises(UserError, match=r"train\.json: no such file; finish the training with `hrm train small`"):
+        register(SETTINGS, sudoku.path, run, "small")
+    assert not (run / "mlflow_run.json").exists()
 
 
 def test_an_absent_server_is_one_line(embedded: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:

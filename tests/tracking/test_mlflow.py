@@ -266,3 +266,22 @@ def test_a_server_that_was_never_there(
         (False, True),
     ]
     assert not (run / "mlflow_run.json").exists()
+
+
+@pytest.mark.parametrize("uri", ["foo://ann:secret@host/x", "postgresql://ann:secret@host/x"])
+def test_an_address_that_cannot_be_used_stops_no_training(
+    run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, uri: str
+) -> None:
+    """Of no kind that MLflow knows, or a database whose driver is not installed."""
+    for driver in ("psycopg", "psycopg2"):
+        monkeypatch.setitem(sys.modules, driver, None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(tracker, 10, 50)
+    tracker.close("FINISHED")
+    messages = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [("training goes on" in text, "hrm track small" in text) for text in messages] == [
+        (True, False),
+        (False, True),
+    ]
+    assert "secret" not in caplog.text

@@ -59,6 +59,36 @@ def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "secret" not in text
 
 
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("foo://ann:secret@host/x", "unsupported URI"),
+        ("postgresql+missing://ann:secret@host/x", "missing"),
+    ],
+)
+def test_an_address_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch, uri: str, reason: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match=reason) as caught, required("register the model"):
+        connect().search_experiments(max_results=1)
+    text = str(caught.value)
+    assert text.startswith(f"MLflow at {public_uri(uri)} is needed to register the model: ")
+    assert "\n" not in text
+    assert "secret" not in text
+
+
+def test_a_missing_driver_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)  # importing it fails, as where it is not installed
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://ann:secret@host/x")
+    with (
+        pytest.raises(
+            UserError, match=r"^MLflow at postgresql://host/x is needed to log the run: [^\n]*psycopg[^\n]*$"
+        ),
+        required("log the run"),
+    ):
+        connect()
+
+
 def test_a_fresh_database_says_nothing(tmp_path: Path) -> None:
     code = "from hrm.tracking.server import connect; connect().create_experiment('x')"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}

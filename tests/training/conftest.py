@@ -22,7 +22,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings() -> TrainSettings:
-    """24 steps of batch 16, a validation every 8."""
+    """25 steps of batch 16, a validation every 10 of them."""
     return TrainSettings(
         model=ModelSettings(hidden=16, heads=2, H_layers=1, L_layers=1, halt_max_steps=3, halt_exploration=0.5),
         optimizer=OptimizerSettings(lr=3e-3, warmup_steps=5),

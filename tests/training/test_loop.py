@@ -3,19 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from hrm.config import TrainSettings
 from hrm.errors import UserError
 from hrm.stages.train import train
+from hrm.tracking.curves import read_curves
 from hrm.training import checkpoint, loop
-from hrm.training.curves import read_curves
 
 STEP = "step-00000025"
 PROGRAM = """
@@ -50,8 +52,8 @@ def test_a_run_leaves_its_records(settings: TrainSettings, dataset: Path, tmp_pa
     summary = json.loads((tmp_path / "run/train.json").read_text())
     assert summary["steps"] == 25
     assert summary["eval/exact_accuracy"] == curves[25]["eval/exact_accuracy"]
-    steps = sorted(folder.name for folder in (tmp_path / "run/checkpoints").glob("step-*"))
-    assert steps == ["step-00000020", STEP], "the last two stay"
+    assert [folder.name for folder in (tmp_path / "run/checkpoints").iterdir()] == [STEP]
+    assert not (tmp_path / "run/training").exists(), "only an interrupted run needs it"
     assert json.loads((tmp_path / "run/train.provenance.json").read_text())["stage"] == "train"
 
 
@@ -60,19 +62,9 @@ def test_a_stopped_run_goes_on_as_if_never_stopped(
 ) -> None:
     """Stopped by an error right after a checkpoint, and between two; then run to the end."""
     train(settings, dataset, tmp_path / "whole", "tiny")
-    real = loop.train_one
     for fatal in (11, 17):
         run = tmp_path / f"stopped-{fatal}"
-
-        def dying(state, *arguments, fatal=fatal):
-            if state.step + 1 == fatal:
-                raise OSError("power cut")
-            return real(state, *arguments)
-
-        monkeypatch.setattr(loop, "train_one", dying)
-        with pytest.raises(OSError, match="power cut"):
-            train(settings, dataset, run, "tiny")
-        monkeypatch.setattr(loop, "train_one", real)
+        stopped(settings, dataset, run, monkeypatch, before_step=fatal)
         train(settings, dataset, run, "tiny")
         assert_equal(tmp_path / "whole", run)
 
@@ -84,11 +76,13 @@ def test_a_killed_process_resumes(settings: TrainSettings, dataset: Path, tmp_pa
     command = [sys.executable, "-c", PROGRAM, settings.model_dump_json(), str(dataset), str(run)]
     process = subprocess.Popen(command)
     try:
-        while process.poll() is None and not (run / "checkpoints/step-00000010").exists():
-            pass
+        while process.poll() is None and not (run / "training/step-00000010").exists():
+            time.sleep(0.01)
     finally:
         process.kill()
-        process.wait()
+    assert process.wait() == -signal.SIGKILL
+    assert (run / "training/step-00000010").exists()
+    assert not (run / "checkpoints").exists()
     train(settings, dataset, run, "tiny")
     assert_equal(tmp_path / "whole", run)
 
@@ -106,24 +100,89 @@ def test_other_settings_start_anew_and_lose_nothing(settings: TrainSettings, dat
     train(settings, dataset, run, "tiny")
     before = weights(run)
     train(settings.model_copy(update={"seed": 1}), dataset, run, "tiny")
-    after, aside = weights(run), load_file(run / f"checkpoints.previous/{STEP}/model.safetensors")
+    after, aside = weights(run), load_file(run / f"aside-1/checkpoints/{STEP}/model.safetensors")
     assert all(torch.equal(before[name], aside[name]) for name in before)
     assert not torch.equal(before["H.blocks.0.mlp.down.weight"], after["H.blocks.0.mlp.down.weight"])
+    assert json.loads((run / "aside-1/train.json").read_text())["steps"] == 25
+    train(settings, dataset, run, "tiny")
+    assert (run / "aside-2/checkpoints").is_dir()
+    assert (run / "aside-1/checkpoints").is_dir()
 
 
-def test_a_damaged_checkpoint_is_skipped_by_name(
-    settings: TrainSettings, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def stopped(
+    settings: TrainSettings, dataset: Path, run: Path, monkeypatch: pytest.MonkeyPatch, *, before_step: int
 ) -> None:
+    """A run that an error ends before a step."""
+    real = loop.train_one
+
+    def dying(state, *arguments):
+        if state.step + 1 == before_step:
+            raise OSError("power cut")
+        return real(state, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_one", dying)
+        with pytest.raises(OSError, match="power cut"):
+            train(settings, dataset, run, "tiny")
+
+
+@pytest.mark.parametrize("damaged", ["training.safetensors", "model.safetensors", "training.json", "model.json"])
+def test_a_damaged_checkpoint_is_skipped_by_name(
+    damaged: str,
+    settings: TrainSettings,
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The one before it is gone on from, and the end is the same."""
     train(settings, dataset, tmp_path / "whole", "tiny")
     run = tmp_path / "damaged"
-    shutil.copytree(tmp_path / "whole", run)
-    (run / "checkpoints/finished.json").unlink()
-    file = run / "checkpoints" / STEP / "training.safetensors"
-    file.write_bytes(file.read_bytes()[:-100])
+    stopped(settings, dataset, run, monkeypatch, before_step=22)
+    file = run / "training/step-00000020" / damaged
+    file.write_bytes(file.read_bytes()[:-20])
     with caplog.at_level("WARNING", logger="hrm"):
         train(settings, dataset, run, "tiny")
-    assert f"{STEP}: damaged checkpoint skipped" in caplog.text
+    assert "step-00000020" in caplog.text
+    assert "skipped" in caplog.text
     assert_equal(tmp_path / "whole", run)
+
+
+def test_checkpoints_of_another_format_are_set_aside(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    stopped(settings, dataset, run, monkeypatch, before_step=12)
+    for card in run.glob("training/*/model.json"):
+        card.write_text(card.read_text().replace("hrm-checkpoint/1", "hrm-checkpoint/0"))
+    train(settings, dataset, run, "tiny")
+    assert (run / "aside-1/training/step-00000010").is_dir()
+    assert (run / "checkpoints" / STEP).is_dir()
+
+
+def test_other_code_is_named_in_the_provenance(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An update in mid-run is allowed, and told."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr("hrm.training.state.code_digest", lambda: "before the update")
+        stopped(settings, dataset, run, monkeypatch, before_step=12)
+    train(settings, dataset, run, "tiny")
+    code = json.loads((run / "train.provenance.json").read_text())["code"]
+    assert code["digests"] == ["before the update", code["digest"]]
+
+
+def test_another_precision_goes_on_in_its_own_type(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a run moves to a GPU, where `auto` is another type."""
+    run = tmp_path / "run"
+    stopped(settings, dataset, run, monkeypatch, before_step=12)
+    monkeypatch.setattr("hrm.training.state.activation_dtype", lambda *_: torch.bfloat16)
+    train(settings, dataset, run, "tiny")
+    state = load_file(run / "checkpoints" / STEP / "training.safetensors")
+    assert state["carry.z_H"].dtype == torch.bfloat16
 
 
 def test_two_processes_follow_the_same_trajectory(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
@@ -137,11 +196,37 @@ def test_two_processes_follow_the_same_trajectory(settings: TrainSettings, datas
     for name, tensor in weights(tmp_path / "one").items():
         torch.testing.assert_close(weights(tmp_path / "two")[name], tensor, rtol=1e-3, atol=1e-4)
 
-    (tmp_path / "two/checkpoints/finished.json").unlink()
-    shutil.rmtree(tmp_path / "two/checkpoints" / STEP)
-    train(settings, dataset, tmp_path / "two", "tiny")
-    for step, row in read_curves(tmp_path / "two/curves.csv").items():
-        assert row == pytest.approx(one[step], rel=1e-4, abs=1e-6), step
+
+def test_one_process_goes_on_with_what_two_saved(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train(settings, dataset, tmp_path / "one", "tiny")
+    train(settings.model_copy(update={"processes": 2, "epochs": 4}), dataset, tmp_path / "two", "tiny")
+    # Four epochs are ten steps: give them the place and the settings of a run that stopped there.
+    run = tmp_path / "both"
+    shutil.copytree(tmp_path / "two/checkpoints", run / "training")
+    card = run / "training/step-00000010/model.json"
+    card.write_text(card.read_text().replace('"epochs": 4', '"epochs": 10'))
+    train(settings, dataset, run, "tiny")
+    for name, tensor in weights(tmp_path / "one").items():
+        torch.testing.assert_close(weights(run)[name], tensor, rtol=1e-3, atol=1e-4)
+
+
+def test_a_mistake_in_several_processes_is_one_line(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A checkpoint whose weights do not fit is found by the processes, and told by the one that started them."""
+    train(settings.model_copy(update={"epochs": 4}), dataset, tmp_path / "run", "tiny")
+    (tmp_path / "run/checkpoints").rename(tmp_path / "run/training")
+    card = tmp_path / "run/training/step-00000010/model.json"
+    card.write_text(card.read_text().replace('"epochs": 4', '"epochs": 10'))
+    file = card.with_name("model.safetensors")
+    tensors = load_file(file)
+    save_file({**tensors, "surprise": torch.zeros(1)}, file)
+    capfd.readouterr()
+    with pytest.raises(UserError, match="surprise is not part of this model"):
+        train(settings.model_copy(update={"processes": 2}), dataset, tmp_path / "run", "tiny")
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_it_joins_a_torchrun_it_is_started_under(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:

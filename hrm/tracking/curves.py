@@ -18,7 +18,6 @@ class Curves:
             path: the CSV file; what it holds already is kept.
             up_to: rows after this step are forgotten: the run goes on from there.
         """
-        self.path = path
         self.rows: dict[int, dict[str, float]] = {}
         for step, values in read_curves(path).items():
             if step <= up_to:
@@ -35,10 +34,10 @@ class Curves:
             values |= row
         return dict(sorted(values.items()))
 
-    def write(self) -> None:
-        """Write the file, atomically."""
+    def write(self, path: Path) -> None:
+        """Write them to a CSV file, atomically."""
         columns = sorted({name for values in self.rows.values() for name in values})
-        with written_beside(self.path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
+        with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
             table = csv.DictWriter(stream, ["step", *columns], lineterminator="\n")
             table.writeheader()
             for step, values in sorted(self.rows.items()):

@@ -1,0 +1,83 @@
+"""The folder of a run: what is in it while training goes on, and when it is done.
+
+training/               the run's latest checkpoints and its curves, until it is done; no pipeline tool tracks it,
+                        so that none takes an interrupted run away
+checkpoints/            the last checkpoint of the finished run
+curves.csv  train.json  train.provenance.json
+aside-1/ ...            runs of other settings or data that were here before
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from itertools import count
+from pathlib import Path
+
+from hrm.artifacts import remove, written_beside
+from hrm.training.checkpoint import ModelCard, newest_card, newest_first
+
+RECORDS = ("curves.csv", "train.json", "train.provenance.json")
+"""Files of a finished run."""
+
+
+class Workspace:
+    """The places of a run, and the moves between them."""
+
+    def __init__(self, run: Path) -> None:
+        """Name the places below a run's folder; nothing is made yet."""
+        self.run = run
+        self.training = run / "training"
+        self.checkpoints = run / "checkpoints"
+
+    def is_finished(self, card: ModelCard, steps: int) -> bool:
+        """Whether the run of this card is done, with all its records."""
+        found = newest_card(self.checkpoints)
+        complete = all((self.run / name).is_file() for name in RECORDS)
+        return complete and found is not None and _same_run(found, card) and found.step == steps
+
+    def set_aside_others(self, card: ModelCard) -> Path | None:
+        """Move what belongs to another run than that of `card` out of the way; nothing is ever removed.
+
+        Returns:
+            Where it is now; None when there was nothing to move.
+        """
+        moved = []
+        if newest_first(self.training) and not _belongs(newest_card(self.training), card):
+            moved.append(self.training)
+        if newest_first(self.checkpoints) and not _belongs(newest_card(self.checkpoints), card):
+            moved += [self.checkpoints, *(self.run / name for name in RECORDS)]
+        if not moved:
+            return None
+        aside = next(place for number in count(1) if not (place := self.run / f"aside-{number}").exists())
+        aside.mkdir()
+        for path in moved:
+            if path.exists():
+                path.rename(aside / path.name)
+        return aside
+
+    def publish(self) -> None:
+        """Give the run's last checkpoint its final place."""
+        last = newest_first(self.training)[0]
+        with written_beside(self.checkpoints) as beside:
+            shutil.copytree(last, beside / last.name, copy_function=_link_or_copy)
+
+    def clear(self) -> None:
+        """Remove what only an interrupted run needs."""
+        remove(self.training)
+
+
+def _belongs(found: ModelCard | None, card: ModelCard) -> bool:
+    return found is not None and _same_run(found, card)
+
+
+def _same_run(found: ModelCard, card: ModelCard) -> bool:
+    return found.train.trajectory == card.train.trajectory and found.dataset_digest == card.dataset_digest
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """A second name for a file takes no space; not every file system has them."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
