@@ -1,10 +1,21 @@
 """Quiet libraries and one thread: the tests share two cores, and no library may phone home."""
 
 import os
+from pathlib import Path
+
+import pytest
+from small_clone import make_clone
+
+from hrm.tracking.server import quiet
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
+quiet()
 
-from hrm.cli import quiet_libraries
 
-quiet_libraries()
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone with smaller experiments, in which `dvc repro` has run once; tests leave its settings as they were."""
+    folder = tmp_path_factory.mktemp("clone")
+    make_clone(folder)
+    return folder

@@ -3,66 +3,19 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import sysconfig
+import time
 from pathlib import Path
 
 import pytest
 import yaml
+from small_clone import KINDS, run, start
 
-ROOT = Path(__file__).parents[1]
-SCRIPTS = Path(sysconfig.get_path("scripts"))
-MODEL = {"hidden": 16, "heads": 2, "H_layers": 1, "L_layers": 1, "halt_max_steps": 2}
-TRAIN = {"model": MODEL, "batch_size": 16, "epochs": 1, "eval_every": 1, "eval_puzzles": 8}
-KINDS = ("sudoku", "maze", "arc")
-
-
-def small_params() -> dict[str, object]:
-    """The demo's experiments made smaller: the same sources and kinds, a few seconds of work."""
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    experiments, sources = params["experiments"], params["sources"]
-    for kind in KINDS:
-        name = f"{kind}-mini"
-        experiments[name]["train"] = TRAIN
-        experiments[name]["evaluate"] = {"copies": 2, "max_puzzles": 6}
-        for source in experiments[name]["build"]["sources"]:
-            if "generator" in sources[source]:
-                sources[source]["generator"] |= {"train": 24, "test": 12}
-    experiments["arc-mini"]["build"] |= {"subsample": 20, "variants": 2}
-    return params
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone with the smaller experiments, in which `dvc repro` has run once."""
-    folder = tmp_path_factory.mktemp("clone")
-    for name in ("hrm", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml"):
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
-            shutil.copytree(source, folder / name, ignore=ignored)
-        else:
-            shutil.copy(source, folder / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
-        run(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", *command)
-    run(folder, SCRIPTS / "dvc", "repro")
-    return folder
-
-
-def run(folder: Path, *command: str | Path) -> str:
-    """What a command prints; it must succeed."""
-    # The clone's own code comes first, as in a clone with its own environment.
-    environment = os.environ | {
-        "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
-        "PYTHONPATH": str(folder),
-        "DVC_NO_ANALYTICS": "1",
-    }
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+from hrm.data.dataset import open_dataset
+from hrm.serving.solve import solve_puzzles
+from hrm.training.checkpoint import load_model
 
 
 def test_every_artifact_is_there(clone: Path) -> None:
@@ -80,7 +33,7 @@ def test_every_artifact_is_there(clone: Path) -> None:
 
 
 def test_the_second_repro_does_nothing(clone: Path) -> None:
-    assert "Data and pipelines are up to date" in run(clone, SCRIPTS / "dvc", "repro")
+    assert "Data and pipelines are up to date" in run(clone, "dvc", "repro")
 
 
 def test_git_sees_nothing_but_the_lock(clone: Path) -> None:
@@ -88,44 +41,87 @@ def test_git_sees_nothing_but_the_lock(clone: Path) -> None:
 
 
 def test_metrics_plots_and_graph_say_something(clone: Path) -> None:
-    metrics = run(clone, SCRIPTS / "dvc", "metrics", "show")
+    metrics = run(clone, "dvc", "metrics", "show")
     assert all(word in metrics for word in ("sudoku-mini", "exact_accuracy", "pass@2"))
-    assert "vote@arc-mini" in run(clone, SCRIPTS / "dvc", "dag")
-    run(clone, SCRIPTS / "dvc", "plots", "show")
+    assert "vote@arc-mini" in run(clone, "dvc", "dag")
+    run(clone, "dvc", "plots", "show")
     page = (clone / "dvc_plots/index.html").read_text()
     assert "maze-mini, exact accuracy" in page
 
 
 def test_a_voting_setting_reruns_voting_and_registration_only(clone: Path) -> None:
-    params = yaml.safe_load((clone / "params.yaml").read_text())
     before = (clone / "params.yaml").read_text()
+    params = yaml.safe_load(before)
     params["experiments"]["maze-mini"]["vote"] = {"max_copies": 1}
     (clone / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     try:
-        printed = run(clone, SCRIPTS / "dvc", "repro")
+        printed = run(clone, "dvc", "repro")
     finally:
         (clone / "params.yaml").write_text(before)
     stages = [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
     assert stages == ["vote@maze-mini", "register@maze-mini"]
 
 
-def test_an_experiment_overrides_any_setting(clone: Path) -> None:
-    """`dvc exp run -S` chooses the experiments and their settings; the workspace then holds what it made."""
-    arguments = ["-S", "run=[sudoku-mini]", "-S", "experiments.sudoku-mini.evaluate.max_puzzles=4"]
+def commit_lock(clone: Path) -> None:
+    """`dvc exp run` starts from what is committed."""
     run(clone, "git", "add", "dvc.lock")
     run(clone, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", "lock")
-    run(clone, SCRIPTS / "dvc", "exp", "run", *arguments)
+
+
+def test_an_experiment_overrides_any_setting(clone: Path) -> None:
+    """Chosen experiments, a setting in the file, and one that the file leaves out."""
+    commit_lock(clone)
+    arguments = ["-S", "run=[sudoku-mini]", "-S", "experiments.sudoku-mini.evaluate.max_puzzles=4"]
+    run(clone, "dvc", "exp", "run", *arguments, "-S", "+experiments.sudoku-mini.vote.max_copies=1")
     assert json.loads((clone / "runs/sudoku-mini/evaluate.json").read_text())["count"] == 4
+    assert json.loads((clone / "runs/sudoku-mini/vote.json").read_text())["copies"] == 1
+    run(clone, "git", "checkout", "-q", "params.yaml", "dvc.lock")
+    run(clone, "dvc", "checkout", "-q", "--force")
+
+
+def test_an_interrupted_experiment_goes_on(clone: Path) -> None:
+    """DVC puts its own outputs back to what is committed before it runs again; an interrupted training must survive."""
+    arguments = ["-S", "run=[sudoku-mini]", "-S", "experiments.sudoku-mini.train.epochs=4000"]
+    training = clone / "runs/sudoku-mini/training"
+    command = start(clone, "dvc", "exp", "run", *arguments)
+    try:
+        until = time.monotonic() + 120
+        while len(list(training.glob("step-*"))) < 2 and time.monotonic() < until and command.poll() is None:
+            time.sleep(0.05)
+    finally:
+        os.killpg(command.pid, signal.SIGINT)
+        command.wait()
+    step = max(int(folder.name.removeprefix("step-")) for folder in training.glob("step-*"))
+    again = start(clone, "dvc", "exp", "run", *arguments)
+    try:
+        assert again.stderr is not None
+        said = next(line for line in again.stderr if "going on from step" in line)
+    finally:
+        os.killpg(again.pid, signal.SIGINT)
+        again.wait()
+    assert int(said.split("step ")[1].split()[0].replace(",", "")) >= step
+    shutil.rmtree(training)
+    run(clone, "git", "checkout", "-q", "params.yaml", "dvc.lock")
+    run(clone, "dvc", "checkout", "-q", "--force")
 
 
 def test_a_fresh_process_solves_a_puzzle_from_the_registry(clone: Path, tmp_path: Path) -> None:
-    """Elsewhere, and without the project on the path: the model brings all it needs."""
+    """Elsewhere, and without the project on the path: the model brings all it needs, and answers as it does here."""
     code = (
-        "import mlflow, pandas; model = mlflow.pyfunc.load_model('models:/sudoku-mini@champion')\n"
-        "print(model.predict(pandas.DataFrame({'puzzle': ['1.3.' * 4]}))['answer'][0])"
+        "import sys, mlflow, pandas; model = mlflow.pyfunc.load_model('models:/sudoku-mini@champion')\n"
+        "answers = model.predict(pandas.DataFrame({'puzzle': sys.argv[1:]}))\n"
+        "import hrm; print(hrm.__file__); print(answers.to_json(orient='records'))"
     )
+    dataset = open_dataset(clone / "data/built/sudoku-mini")
+    questions = [dataset.test.questions.grid(row) for row in range(6)]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment["MLFLOW_TRACKING_URI"] = f"sqlite:///{clone}/mlflow.db"
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-c", code, *map(dataset.puzzle.format, questions)]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()[-1]) == 16
+    code_file, answers = done.stdout.splitlines()[-2:]
+    assert Path(code_file).is_relative_to(clone / "mlruns")
+    local = solve_puzzles(load_model(clone / "runs/sudoku-mini/checkpoints"), questions)
+    for remote, here in zip(json.loads(answers), local, strict=True):
+        assert (remote["answer"], remote["valid"]) == (dataset.puzzle.format(here.answer), here.valid)
+        assert remote["confidence"] == pytest.approx(here.confidence, rel=1e-3)

@@ -1,0 +1,71 @@
+"""A clone of the project with smaller experiments, for tests that need the whole chain to have run."""
+
+import os
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+MODEL = {"hidden": 16, "heads": 2, "H_layers": 1, "L_layers": 1, "halt_max_steps": 2}
+TRAIN = {"model": MODEL, "batch_size": 16, "epochs": 1, "eval_every": 1, "eval_puzzles": 8}
+KINDS = ("sudoku", "maze", "arc")
+
+
+def small_params() -> dict[str, object]:
+    """The demo's experiments made smaller: the same sources and kinds, a few seconds of work."""
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    experiments, sources = params["experiments"], params["sources"]
+    for kind in KINDS:
+        name = f"{kind}-mini"
+        experiments[name]["train"] = TRAIN
+        experiments[name]["evaluate"] = {"copies": 2, "max_puzzles": 6}
+        for source in experiments[name]["build"]["sources"]:
+            if "generator" in sources[source]:
+                sources[source]["generator"] |= {"train": 24, "test": 12}
+    experiments["arc-mini"]["build"] |= {"subsample": 20, "variants": 2}
+    return params
+
+
+def make_clone(folder: Path) -> None:
+    """A clone with the smaller experiments, in which `dvc repro` has run once."""
+    for name in ("hrm", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml"):
+        source = ROOT / name
+        if source.is_dir():
+            ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
+            shutil.copytree(source, folder / name, ignore=ignored)
+        else:
+            shutil.copy(source, folder / name)
+    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
+        run(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", *command)
+    run(folder, "dvc", "repro")
+
+
+def run(folder: Path, *command: str | Path) -> str:
+    """What a command prints; it must succeed."""
+    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def start(folder: Path, *command: str | Path) -> subprocess.Popen[str]:
+    """A command that goes on, in a process group of its own."""
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env=environment(folder),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """The clone's own code comes first, as in a clone with its own environment."""
+    ours = {"PATH": f"{SCRIPTS}:{os.environ['PATH']}", "PYTHONPATH": str(folder), "DVC_NO_ANALYTICS": "1"}
+    return {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | ours
