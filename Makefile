@@ -32,7 +32,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## Raw puzzles to registered models: three small experiments on a laptop
 	dvc repro
-	@dvc metrics show
+	@echo
+	@hrm scores
+	@echo
 	@echo "Reports:  runs/*/report.html"
 	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
 

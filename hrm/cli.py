@@ -80,8 +80,15 @@ def track(experiment: Experiment, place: Place) -> None:
     log_finished(place.run, experiment.name, place.dataset)
 
 
+def scores(experiment: Experiment, place: Place) -> None:
+    """Print the scores of a finished experiment in a line."""
+    from hrm.evaluation.score import summary
+
+    print(summary(experiment.name, place.run))  # noqa: T201
+
+
 VERBS: dict[str, Callable[[Experiment, Place], None]] = {
-    verb.__name__: verb for verb in (fetch, build, train, evaluate, vote, register, track)
+    verb.__name__: verb for verb in (fetch, build, train, evaluate, vote, register, track, scores)
 }
 
 

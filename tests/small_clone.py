@@ -1,5 +1,6 @@
 """A clone of the project with smaller experiments, for tests that need the whole chain to have run."""
 
+import copy
 import os
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ def small_params() -> dict[str, object]:
     experiments, sources = params["experiments"], params["sources"]
     for kind in KINDS:
         name = f"{kind}-mini"
-        experiments[name]["train"] = TRAIN
+        experiments[name]["train"] = copy.deepcopy(TRAIN)  # YAML writes a shared block as an alias
         experiments[name]["evaluate"] = {"copies": 2, "max_puzzles": 6}
         for source in experiments[name]["build"]["sources"]:
             if "generator" in sources[source]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,12 @@ def test_every_artifact_is_there(clone: Path) -> None:
     submission = json.loads((clone / "runs/arc-mini/answers/submission.json").read_text())
     assert all(set(entry) == {"attempt_1", "attempt_2"} for task in submission.values() for entry in task)
     assert len(list((clone / "data/raw/arc-agi-1").rglob("*.json"))) == 800
+
+
+def test_the_scores_are_told_in_a_line_each(clone: Path) -> None:
+    lines = run(clone, "hrm", "scores").splitlines()
+    assert [line.split()[0] for line in lines] == ["sudoku-mini", "maze-mini", "arc-mini"]
+    assert all(re.search(r"% exact of \d test puzzles .* pass@2", line) for line in lines), lines
 
 
 def test_the_second_repro_does_nothing(clone: Path) -> None:
@@ -83,22 +90,19 @@ def test_an_interrupted_experiment_goes_on(clone: Path) -> None:
     """DVC puts its own outputs back to what is committed before it runs again; an interrupted training must survive."""
     arguments = ["-S", "run=[sudoku-mini]", "-S", "experiments.sudoku-mini.train.epochs=4000"]
     training = clone / "runs/sudoku-mini/training"
-    command = start(clone, "dvc", "exp", "run", *arguments)
-    try:
+    with start(clone, "dvc", "exp", "run", *arguments) as command:
         until = time.monotonic() + 120
-        while len(list(training.glob("step-*"))) < 2 and time.monotonic() < until and command.poll() is None:
+        while len(list(training.glob("step-*"))) < 2 and time.monotonic() < until:
+            assert command.poll() is None, command.communicate()
             time.sleep(0.05)
-    finally:
         os.killpg(command.pid, signal.SIGINT)
-        command.wait()
+        command.communicate()
     step = max(int(folder.name.removeprefix("step-")) for folder in training.glob("step-*"))
-    again = start(clone, "dvc", "exp", "run", *arguments)
-    try:
+    with start(clone, "dvc", "exp", "run", *arguments) as again:
         assert again.stderr is not None
         said = next(line for line in again.stderr if "going on from step" in line)
-    finally:
         os.killpg(again.pid, signal.SIGINT)
-        again.wait()
+        again.communicate()
     assert int(said.split("step ")[1].split()[0].replace(",", "")) >= step
     shutil.rmtree(training)
     run(clone, "git", "checkout", "-q", "params.yaml", "dvc.lock")

@@ -65,6 +65,7 @@ def test_help_is_quick() -> None:
         (["evaluate", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
         (["vote", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
         (["register", "sudoku-mini"], ["sudoku-mini", "hrm"]),
+        (["scores", "sudoku-mini"], ["runs/sudoku-mini/evaluate.json", "no such file"]),
         (["train", "sudoku-mini", "-o", "train.batchsize=3"], ["train.batchsize", "no such setting"]),
         (["train", "sudoku-mini", "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
     ],
