@@ -20,6 +20,9 @@ def written_beside(target: Path) -> Iterator[Path]:
 
     When the block raises, what was written is removed and the target stays as it was. What a killed process left beside
     is removed by the next one that writes the same target.
+
+    Raises:
+        UserError: when the target is a folder and a file was written, or the other way round.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     beside, old = (target.with_name(f".{target.name}.{suffix}") for suffix in ("part", "old"))
@@ -30,6 +33,9 @@ def written_beside(target: Path) -> Iterator[Path]:
     try:
         yield beside
         _flush(beside)
+        if target.exists() and target.is_dir() != beside.is_dir():
+            there, wanted = ("folder", "file") if target.is_dir() else ("file", "folder")
+            raise UserError(f"{target}: a {there} is in the place of a {wanted}; move it away")
         if target.is_dir():
             # A folder cannot be renamed over a full one: the old one steps aside first.
             target.rename(old)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import hrm
 from hrm.config import Experiment, load_experiment, run_list
@@ -93,20 +96,40 @@ VERBS: dict[str, Callable[[Experiment, Place], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 2 for a mistake of the user, 130 when interrupted."""
+    """Run the command line.
+
+    Returns:
+        The exit status: 0; 2 for a mistake of the user, or what the machine cannot give (a full disk, memory); 130 when
+        interrupted, 143 when terminated.
+    """
     options = parser().parse_args(arguments)
     speak(logging.WARNING if options.quiet else logging.DEBUG if options.verbose else logging.INFO)
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        for name in [options.experiment] if options.experiment else run_list(options.params):
+        for name in run_list(options.params) if options.experiment is None else [options.experiment]:
             experiment = load_experiment(name, options.params, options.override)
             VERBS[options.verb](experiment, Place(options.params.parent, name))
     except UserError as error:
-        print(f"hrm: error: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return _refuse(str(error))
+    except OSError as error:
+        return _refuse(f"{error.filename or options.verb}: {error.strerror or error}")
+    except MemoryError as error:
+        return _refuse(f"{options.verb}: not enough memory ({error}); lower the sizes in the settings")
     except KeyboardInterrupt:
         print("hrm: interrupted", file=sys.stderr)  # noqa: T201
         return 130
     return 0
+
+
+def _refuse(message: str) -> int:
+    logging.getLogger("hrm").debug("where it happened:", exc_info=True)
+    print(f"hrm: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return 2
+
+
+def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
+    """End as an error does, so that half-written artifacts are removed and trackers are told."""
+    raise SystemExit(143)
 
 
 def parser() -> argparse.ArgumentParser:

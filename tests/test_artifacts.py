@@ -63,3 +63,21 @@ def test_what_a_killed_process_left_is_recovered(tmp_path: Path) -> None:
         assert (target / "file").read_text() == ".old"
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize("there", ["file", "folder"])
+def test_what_is_of_another_kind_is_never_replaced(there: str, tmp_path: Path) -> None:
+    """A folder in the place of a file may hold anything."""
+    target = tmp_path / "target"
+    if there == "folder":
+        target.mkdir()
+        (target / "mine").touch()
+    else:
+        target.touch()
+    with pytest.raises(UserError, match=f"a {there} is in the place of a"), written_beside(target) as beside:
+        if there == "file":
+            beside.mkdir()
+        else:
+            beside.touch()
+    assert target.is_dir() == (there == "folder")
+    assert (target / "mine").exists() == (there == "folder")

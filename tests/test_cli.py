@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+import time
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,29 @@ def test_without_a_name_it_takes_what_is_under_run(place: Path, capsys: pytest.C
     assert main(["build"]) == 0
     assert [folder.name for folder in (place / "data/raw").iterdir() if folder.is_dir()] == ["sudoku-4x4"]
     assert "20 train and 10 test examples" in capsys.readouterr().err
+
+
+def test_what_the_machine_refuses_is_one_line(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file where a folder is needed; more memory than there is."""
+    (place / "data").touch()
+    assert "data" in error_of(capsys, "fetch", "sudoku-mini", "-q")
+    (place / "data").unlink()
+    assert main(["fetch", "sudoku-mini", "-q"]) == 0
+    assert "memory" in error_of(capsys, "build", "sudoku-mini", "-o", "build.variants=100000000000")
+    assert not (place / "data/built/sudoku-mini").exists()
+
+
+def test_an_empty_name_is_no_experiment(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As when a shell variable is not set."""
+    assert "no such experiment" in error_of(capsys, "fetch", "")
+
+
+def test_a_terminated_command_leaves_nothing_half_written(place: Path) -> None:
+    many = "sources.sudoku-4x4.generator.train=60000"
+    process = subprocess.Popen([HRM, "fetch", "sudoku-mini", "-o", many], cwd=place)
+    while not list((place / "data/raw").glob(".*.part")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.terminate()
+    assert process.wait() == 143
+    assert list((place / "data/raw").iterdir()) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator
 
 from hrm.puzzles import Puzzle
 from hrm.settings import Name, NonNegativeInt, Settings
@@ -25,3 +25,10 @@ class BuildSettings(Settings):
     """Leave out examples rated below this (Sudoku: search effort, Maze: path length)."""
     seed: NonNegativeInt = 0
     """Seeds variants and the subsample."""
+
+    @field_validator("sources")
+    @classmethod
+    def _once(cls, sources: list[str]) -> list[str]:
+        if len(set(sources)) < len(sources):
+            raise ValueError("each source may stand here once")
+        return sources

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hrm.config import BuildSettings
 from hrm.data.dataset import write_dataset
 from hrm.errors import UserError
-from hrm.puzzles.base import Examples, Ints, Table
+from hrm.puzzles.base import Bytes, Examples, Ints, Table
 
 
 def build_dataset(settings: BuildSettings, raw: Path, out: Path) -> None:
@@ -25,8 +25,27 @@ def build_dataset(settings: BuildSettings, raw: Path, out: Path) -> None:
     for split, examples in {"train": table.train, "test": table.test}.items():
         if not len(examples):
             raise UserError(f"{out}: no {split} example is left; check build.puzzle, build.min_rating and the sources")
+    if not settings.puzzle.has_puzzle_ids:
+        _refuse_overlap(table, out)
     symmetries, starts = settings.puzzle.variants(table, settings.variants, settings.seed)
     write_dataset(out, settings.puzzle, table, symmetries, starts)
+
+
+def _refuse_overlap(table: Table, out: Path) -> None:
+    """A test puzzle that was trained on tests nothing."""
+    trained, tested = (_as_keys(split.questions.cells) for split in (table.train, table.test))
+    seen_N = np.flatnonzero(np.isin(tested, trained))
+    if len(seen_N):
+        first = table.names[int(table.test.groups[seen_N[0]])]
+        raise UserError(
+            f"{out}: {len(seen_N)} test puzzles are training puzzles too, {first} first; remove them from one"
+        )
+
+
+def _as_keys(cells_NHW: Bytes) -> NDArray[np.void]:
+    """(N,) one value a grid, equal where all cells are."""
+    rows = np.ascontiguousarray(cells_NHW.reshape(len(cells_NHW), -1))
+    return rows.view(f"V{rows.shape[1]}").ravel()
 
 
 def choose(table: Table, settings: BuildSettings) -> Table:

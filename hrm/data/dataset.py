@@ -28,6 +28,8 @@ from hrm.puzzles import puzzle_from
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Table
 
 FORMAT = "hrm-dataset/1"
+HEADER = {"puzzle", "groups", "variants", "train_examples", "test_examples", "notes", "digest"}
+"""What `dataset.json` holds besides the format."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Dataset:
 def write_dataset(path: Path, puzzle: PuzzleKind, table: Table, symmetries: Bytes, starts: Ints) -> None:
     """Write a dataset folder, atomically."""
     arrays = {
-        "names": np.array(list(table.names), dtype="S"),
+        "names": np.array([name.encode() for name in table.names], dtype="S"),
         "starts": starts,
         "symmetries": symmetries,
         **{f"train/{name}": array for name, array in _columns(table.train)},
@@ -117,6 +119,8 @@ def open_dataset(path: Path) -> Dataset:
     found = header.get("format") if isinstance(header, dict) else None
     if found != FORMAT:
         raise UserError(f"{path}/dataset.json: format {found!r} is not {FORMAT!r}; build it again with `hrm build`")
+    if missing := sorted(HEADER - header.keys()):
+        raise UserError(f"{path}/dataset.json: {', '.join(missing)} missing; build it again with `hrm build`")
     puzzle = puzzle_from(header["puzzle"], f"{path}/dataset.json: puzzle")
     names: NDArray[np.bytes_] = _load(path / "names.npy")
     dataset = Dataset(

@@ -61,6 +61,9 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
     evaluated, voted = {"dataset": dataset, "checkpoint": loaded.folder}, {"predictions": run / "predictions"}
     _require_made_from(evaluated, run, "evaluate", f"run `hrm evaluate {name}` and `hrm vote {name}` again")
     _require_made_from({"dataset": dataset, **voted}, run, "vote", f"run `hrm vote {name}` again")
+    for path in (run / "report.html", run / "answers"):
+        if not path.exists():
+            raise UserError(f"{path}: missing; run `hrm vote {name}` again")
     return Story(
         name=name,
         settings=settings,

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 from hrm.artifacts import written_beside
+from hrm.errors import UserError
 
 
 class Curves:
@@ -45,11 +46,18 @@ class Curves:
 
 
 def read_curves(path: Path) -> dict[int, dict[str, float]]:
-    """The metrics of each step in a curves file; none where there is no file."""
+    """The metrics of each step in a curves file; none where there is no file.
+
+    Raises:
+        UserError: when the file is damaged.
+    """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as stream:
-        return {
-            int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
-            for row in csv.DictReader(stream)
-        }
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return {
+                int(row.pop("step")): {name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(stream)
+            }
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: damaged ({error}); train again with `hrm train`") from None

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hrm.data.dataset import Dataset
-from hrm.errors import UserError
 from hrm.tracking.curves import read_curves
 from hrm.tracking.record import Facts, Place
 from hrm.tracking.server import connect, public_uri
@@ -44,10 +43,7 @@ def read_points(curves: Path) -> list[Point]:
     Raises:
         UserError: when the file is damaged.
     """
-    try:
-        rows = read_curves(curves)
-    except (KeyError, ValueError) as error:
-        raise UserError(f"{curves}: damaged ({error}); train again with `hrm train`") from None
+    rows = read_curves(curves)
     time = int(curves.stat().st_mtime * 1000) if rows else 0
     return [Point(metric, step, value, time) for step, values in rows.items() for metric, value in values.items()]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from pydantic import NonNegativeInt, PositiveInt
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -36,6 +36,8 @@ from hrm.training.distributed import Processes
 from hrm.training.state import TrainState, activation_dtype, build_model
 
 FORMAT = "hrm-checkpoint/1"
+PROGRESS = {"step", "position", "code_digests"}
+"""What `training.json` holds."""
 KEPT = 2
 """Checkpoints that stay: the newest, and the one before in case the newest is damaged."""
 
@@ -112,6 +114,8 @@ def load_model(checkpoints: Path, device: str = "cpu") -> LoadedModel:
             warn(f"{folder}: damaged checkpoint skipped ({error})")
             continue
         return LoadedModel(model, card, folder)
+    if newest_first(checkpoints):
+        raise UserError(f"{checkpoints}: every checkpoint here is damaged; train again with `hrm train`")
     raise UserError(f"{checkpoints}: no checkpoint here; make one with `hrm train`")
 
 
@@ -126,7 +130,21 @@ def model_of(card: ModelCard, weights: Path, device: str) -> HRM:
     model = card.build().to(device)
     model.dtype = activation_dtype(card.train.precision, torch.device(device))
     load_weights(model, load_file(weights, device=device), weights)
+    for name, tensor in model.state_dict().items():
+        if not tensor.isfinite().all():
+            raise UserError(
+                f"{weights}: {name} holds values that are not finite; train again with a lower learning rate"
+            )
     return model.eval()
+
+
+def is_intact(folder: Path) -> bool:
+    """Whether a checkpoint's weights can be opened; a file that was cut off cannot."""
+    try:
+        with safe_open(folder / "model.safetensors", "pt"):
+            return True
+    except (SafetensorError, OSError):
+        return False
 
 
 def read_card(path: Path) -> ModelCard:
@@ -192,6 +210,9 @@ def resume(checkpoints: Path, state: TrainState, processes: Processes) -> bool:
             progress = read_json(folder / "training.json")
         except (SafetensorError, OSError, UserError) as error:
             warn(f"{folder}: damaged checkpoint skipped ({error})")
+            continue
+        if (theirs := set(progress)) != PROGRESS or not any(name.startswith("carry.") for name in tensors):
+            warn(f"{folder}: damaged checkpoint skipped (training.json has {sorted(theirs)})")
             continue
         load_weights(state.model, weights, folder / "model.safetensors")
         _load_training_tensors(state, tensors, processes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
 import tempfile
 import traceback
 import uuid
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -168,6 +170,10 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
         mistake = Path(folder) / "mistake"
         try:
             elastic_launch(config, _work)(logger.level, mistake, work, *arguments)
+        except SignalException as error:
+            if error.sigval == signal.SIGINT:
+                raise KeyboardInterrupt from None
+            raise SystemExit(128 + error.sigval) from None
         except ChildFailedError as error:
             if mistake.is_file():
                 raise UserError(mistake.read_text(encoding="utf-8")) from None
@@ -178,6 +184,8 @@ def _work(level: int, mistake: Path, work: Callable[..., None], *arguments: Any)
     speak(level)
     try:
         work(*arguments)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except UserError as error:
         mistake.write_text(str(error), encoding="utf-8")
         raise SystemExit(2) from None

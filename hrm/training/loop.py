@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
@@ -12,6 +14,7 @@ from hrm.data.batch import Batch
 from hrm.data.copies import symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.data.loader import TrainBatches, prefetched
+from hrm.errors import UserError
 from hrm.model.act import exploration_min_steps, train_step
 from hrm.model.losses import step_loss
 from hrm.progress import note, progress
@@ -36,9 +39,10 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
         name: of the experiment.
 
     Raises:
-        UserError: when the dataset or a checkpoint cannot be used.
+        UserError: when the dataset or a checkpoint cannot be used, another training is at work in the folder, or the
+            loss is no longer finite.
     """
-    with joined() as processes:
+    with joined() as processes, ExitStack() as held:
         # -- data ------------------------------------------------------------------------------------------------------
         data = open_dataset(dataset)
         rows = processes.rows(settings.batch_size)
@@ -49,8 +53,10 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
 
         # -- state -----------------------------------------------------------------------------------------------------
         place, card = Workspace(run), checkpoint.card_of(settings, data)
-        if processes.first and (aside := place.set_aside_others(card)):
-            note(f"{run}: a run of other settings or data was here; moved to {aside}")
+        if processes.first:
+            held.enter_context(place.held())
+            if aside := place.set_aside_others(card):
+                note(f"{run}: a run of other settings or data was here; moved to {aside}")
         processes.wait()
         if place.is_finished(card, steps):
             note(f"{place.checkpoints}: this training is finished; remove the folder to train again")
@@ -68,7 +74,13 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
                 state.position = position
                 milestone = state.step % interval == 0 or state.step == steps
                 if milestone or state.step % settings.log_every == 0:
-                    records.add(state.step, window.close())
+                    means = window.close()
+                    if not math.isfinite(means["train/loss"]):
+                        raise UserError(
+                            f"{run}: the loss is not finite at step {state.step}; lower train.optimizer.lr, "
+                            f"or go on from a checkpoint before it in {place.training}"
+                        )
+                    records.add(state.step, means)
                 if milestone:
                     scores = validate(state.model, tests, batch_size=settings.batch_size, processes=processes)
                     records.add(state.step, scores)

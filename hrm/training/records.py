@@ -91,7 +91,7 @@ class Records:
     ) -> None:
         if self._kept:
             ended: tracking.Status = "FINISHED" if kind is None else "FAILED"
-            self._tracker.close("KILLED" if kind is KeyboardInterrupt else ended)
+            self._tracker.close("KILLED" if kind in (KeyboardInterrupt, SystemExit) else ended)
 
     def add(self, step: int, values: dict[str, float]) -> None:
         """Add a point to curves and trackers."""

@@ -9,13 +9,17 @@ aside-1/ ...            runs of other settings or data that were here before
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 from hrm.artifacts import remove, written_beside
-from hrm.training.checkpoint import ModelCard, newest_card, newest_first
+from hrm.errors import UserError
+from hrm.training.checkpoint import ModelCard, is_intact, newest_card, newest_first
 
 RECORDS = ("curves.csv", "train.json", "train.provenance.json")
 """Files of a finished run."""
@@ -30,9 +34,24 @@ class Workspace:
         self.training = run / "training"
         self.checkpoints = run / "checkpoints"
 
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep others out while this process works in the folder; the lock ends with the process, however it ends.
+
+        Raises:
+            UserError: when another training is at work in it.
+        """
+        self.run.mkdir(parents=True, exist_ok=True)
+        with (self.run / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(f"{self.run}: another `hrm train` is at work here; wait for it, or end it") from None
+            yield
+
     def is_finished(self, card: ModelCard, steps: int) -> bool:
         """Whether the run of this card is done, with all its records."""
-        found = newest_card(self.checkpoints)
+        found = newest_card(self.checkpoints) if any(map(is_intact, newest_first(self.checkpoints))) else None
         complete = all((self.run / name).is_file() for name in RECORDS)
         return complete and found is not None and _same_run(found, card) and found.step == steps
 

@@ -74,6 +74,7 @@ def error_of(*overrides: str, name: str = "sudoku-mini") -> str:
         ("train.optimizer.lr=.nan", ["train.optimizer.lr", "finite"]),
         ("train.processes=3", ["batch_size = 128", "processes = 3"]),
         ("train.model.heads=5", ["train.model", "hidden = 64", "heads = 5"]),
+        ("build.sources=[sudoku-4x4, sudoku-4x4]", ["build.sources", "each source may stand here once"]),
         ("build.sources=[nowhere]", ["build.sources", "'nowhere'", "sudoku-4x4"]),
         ("build.puzzle.kind=chess", ["build.puzzle", "chess", "sudoku"]),
         ("train", ["-o train", "key=value"]),

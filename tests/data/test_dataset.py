@@ -9,7 +9,7 @@ from hrm.config import BuildSettings
 from hrm.data.build import build_dataset
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.errors import UserError
-from hrm.puzzles import Arc
+from hrm.puzzles import Arc, Sudoku, SudokuGenerator
 
 
 def test_splits_and_ids_are_the_published_ones(arc: Dataset) -> None:
@@ -70,6 +70,7 @@ def test_subsample_takes_whole_tasks_and_renumbers_them(arc_raw: Path, tmp_path:
         ("short", "arrays of different lengths"),
         ("counts", "do not have the lengths"),
         ("puzzle", "puzzle"),
+        ("field", "digest missing"),
     ],
 )
 def test_a_damaged_dataset_is_one_line(arc: Dataset, tmp_path: Path, damage: str, part: str) -> None:
@@ -90,9 +91,29 @@ def test_a_damaged_dataset_is_one_line(arc: Dataset, tmp_path: Path, damage: str
             np.save(folder / "test/groups.npy", np.zeros(1, np.int64))
         case "counts":
             (folder / "dataset.json").write_text(json.dumps(header | {"groups": 4}))
+        case "field":
+            del header["digest"]
+            (folder / "dataset.json").write_text(json.dumps(header))
         case "puzzle":
             (folder / "dataset.json").write_text(json.dumps(header | {"puzzle": {"kind": "chess"}}))
     with pytest.raises(UserError) as caught:
         open_dataset(folder)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_test_puzzles_that_are_trained_on_are_refused(tmp_path: Path) -> None:
+    SudokuGenerator(box=(2, 2), train=20, test=5).write(tmp_path / "raw")
+    lines = (tmp_path / "raw/train.csv").read_text().splitlines(keepends=True)
+    with (tmp_path / "raw/test.csv").open("a") as stream:
+        stream.write(lines[3])
+    with pytest.raises(UserError, match="1 test puzzles are training puzzles too, test-5 first"):
+        build_dataset(BuildSettings(puzzle=Sudoku(box=(2, 2)), sources=["raw"]), tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_may_be_in_any_script(arc_raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(arc_raw / "tasks", tmp_path / "tasks")
+    (tmp_path / "tasks/training/aa.json").rename(tmp_path / "tasks/training/été.json")
+    build_dataset(BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"]), tmp_path, tmp_path / "out")
+    assert "été" in list(open_dataset(tmp_path / "out").names)

@@ -18,6 +18,7 @@ from hrm.errors import UserError
 from hrm.stages.train import train
 from hrm.tracking.curves import read_curves
 from hrm.training import checkpoint, loop
+from hrm.training.workspace import Workspace
 
 STEP = "step-00000025"
 PROGRAM = """
@@ -260,4 +261,40 @@ def test_loading_names_what_does_not_match(settings: TrainSettings, dataset: Pat
         checkpoint.load_model(tmp_path / "run/checkpoints")
     card.write_text(json.dumps(content | {"format": "hrm-checkpoint/0"}))
     with pytest.raises(UserError, match="format 'hrm-checkpoint/0'"):
+        checkpoint.load_model(tmp_path / "run/checkpoints")
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
+    """Nothing is published, and the line names the step and the remedy."""
+    optimizer = settings.optimizer.model_copy(update={"lr": 1e30})
+    with pytest.raises(UserError, match=r"not finite at step \d+; lower train\.optimizer\.lr"):
+        train(settings.model_copy(update={"optimizer": optimizer}), dataset, tmp_path / "run", "tiny")
+    assert not (tmp_path / "run/checkpoints").exists()
+    assert not (tmp_path / "run/train.json").exists()
+
+
+def test_two_trainings_never_share_a_folder(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with Workspace(run).held(), pytest.raises(UserError, match="another `hrm train` is at work here"):
+        train(settings, dataset, run, "tiny")
+    train(settings, dataset, run, "tiny")
+
+
+def test_a_damaged_finished_run_is_trained_again(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
+    train(settings, dataset, tmp_path / "whole", "tiny")
+    run = tmp_path / "run"
+    shutil.copytree(tmp_path / "whole", run)
+    (run / "checkpoints" / STEP / "model.safetensors").write_bytes(b"x")
+    with pytest.raises(UserError, match="every checkpoint here is damaged; train again"):
+        checkpoint.load_model(run / "checkpoints")
+    train(settings, dataset, run, "tiny")
+    assert_equal(tmp_path / "whole", run)
+
+
+def test_weights_that_are_not_finite_are_refused(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
+    train(settings, dataset, tmp_path / "run", "tiny")
+    file = tmp_path / "run/checkpoints" / STEP / "model.safetensors"
+    tensors = load_file(file)
+    save_file({**tensors, "H_init": torch.full_like(tensors["H_init"], torch.nan)}, file)
+    with pytest.raises(UserError, match="H_init holds values that are not finite"):
         checkpoint.load_model(tmp_path / "run/checkpoints")
