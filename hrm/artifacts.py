@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,20 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: no such file") from None
     except (ValueError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from None
+
+
+def read_record(path: Path, keys: Iterable[str], remedy: str) -> dict[str, Any]:
+    """The content of a JSON file that a stage wrote, with all the keys that it always has.
+
+    Raises:
+        UserError: when the file is missing, is not JSON, or lacks a key; `remedy` says what to do.
+    """
+    content = read_json(path)
+    missing = sorted(set(keys) - set(content if isinstance(content, dict) else ()))
+    if missing:
+        raise UserError(f"{path}: {', '.join(missing)} missing; {remedy}")
+    record: dict[str, Any] = content
+    return record
 
 
 def digest(path: Path, pattern: str = "*") -> str:

@@ -144,3 +144,17 @@ def test_a_terminated_command_leaves_nothing_half_written(place: Path) -> None:
     process.terminate()
     assert process.wait() == 143
     assert list((place / "data/raw").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "part"), [("{}", "count, exact_accuracy"), ("[]", "missing"), ("{", "not valid JSON")]
+)
+def test_scores_of_a_damaged_record_are_one_line(
+    content: str, part: str, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = place / "runs/sudoku-mini"
+    run.mkdir(parents=True)
+    (run / "evaluate.json").write_text(content)
+    message = error_of(capsys, "scores", "sudoku-mini")
+    assert part in message
+    assert "evaluate.json" in message

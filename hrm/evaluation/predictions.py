@@ -145,6 +145,8 @@ def open_predictions(path: Path, dataset: Dataset) -> Predictions:
         raise UserError(f"{path}: predictions of format {found}, expected {FORMAT}; run the evaluate stage again")
     if about.get("dataset_digest") != dataset.digest:
         raise UserError(f"{path}: predictions for another dataset than {dataset.path}; run the evaluate stage again")
+    if not isinstance(about.get("count"), int) or about["count"] < 1:
+        raise UserError(f"{path}/predictions.json: count {about.get('count')!r}; run the evaluate stage again")
     columns = _read_parts(path, about["count"])
     answers = PackedGrids(columns.pop("cells"), columns.pop("shapes"), dataset.puzzle.canvas)
     return Predictions(**columns, answers=answers, about=about)

@@ -12,13 +12,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.artifacts import read_json
+from hrm.artifacts import read_record
 from hrm.data.dataset import Dataset
 from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.vote import Ranking
 from hrm.puzzles.base import Grids, Ints, PuzzleKind
 
 ARC_PRIZE_ATTEMPTS = 2
+EVALUATED = ("exact_accuracy", "exact_accuracy_low", "exact_accuracy_high", "token_accuracy", "count")
+"""What `evaluate.json` always has."""
+VOTED = ("tasks", "test_inputs", "copies")
+"""What `vote.json` always has."""
 
 
 def wilson(fraction: float, count: int) -> tuple[float, float]:
@@ -150,7 +154,8 @@ def summary(name: str, run: Path) -> str:
     Raises:
         UserError: when it has not been evaluated and voted on.
     """
-    evaluate, vote = read_json(run / "evaluate.json"), read_json(run / "vote.json")
+    evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
+    vote = read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again")
     exact = f"{evaluate['exact_accuracy']:6.1%} exact"
     interval = f"{evaluate['exact_accuracy_low']:.1%} to {evaluate['exact_accuracy_high']:.1%}"
     parts = [f"{name:<24} {exact} of {evaluate['count']:,} test puzzles (95 % interval {interval})"]

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hrm import provenance
-from hrm.artifacts import read_json, write_json
+from hrm.artifacts import read_record, write_json
 from hrm.config import RegisterSettings
 from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
+from hrm.evaluation.score import EVALUATED, VOTED
 from hrm.progress import note
 from hrm.tracking import log_finished
 from hrm.tracking.finished import require_finished
@@ -69,16 +70,16 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
         settings=settings,
         dataset=open_dataset(dataset),
         loaded=loaded,
-        evaluate=read_json(run / "evaluate.json"),
-        vote=read_json(run / "vote.json"),
-        code=read_json(run / "train.provenance.json")["code"],
+        evaluate=read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again"),
+        vote=read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again"),
+        code=read_record(run / "train.provenance.json", ["code"], f"run `hrm train {name}` again")["code"],
     )
 
 
 def _require_made_from(inputs: Mapping[str, Path], run: Path, stage: str, remedy: str) -> None:
     """Refuse scores of a stage that were made from anything but what lies there now."""
     record = run / f"{stage}.provenance.json"
-    made_from = read_json(record)["inputs"] if record.is_file() else {}
+    made_from = read_record(record, ["inputs"], remedy)["inputs"] if record.is_file() else {}
     for role, path in inputs.items():
         if not path.exists() or made_from.get(role) != provenance.content_digest(path):
             raise UserError(f"{run}/{stage}.json: not made from the present {path}; {remedy}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from hrm import provenance
-from hrm.artifacts import read_json, write_json
+from hrm.artifacts import read_record, write_json
 from hrm.config import VoteSettings
 from hrm.data.dataset import open_dataset
 from hrm.evaluation.answers import write_answers
 from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.report import write_report
-from hrm.evaluation.score import valid_first_answers, vote_scores
+from hrm.evaluation.score import EVALUATED, valid_first_answers, vote_scores
 from hrm.evaluation.vote import vote as rank
 from hrm.progress import note
 
@@ -30,7 +30,7 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
     """
     data = open_dataset(dataset)
     predictions = open_predictions(run / "predictions", data)
-    evaluate = read_json(run / "evaluate.json")
+    evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
     if settings.max_copies is not None:
         predictions = predictions.where(predictions.copies < settings.max_copies)
     ranking = rank(

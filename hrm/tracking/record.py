@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hrm import provenance
-from hrm.artifacts import read_json, write_json
+from hrm.artifacts import read_json, read_record, write_json
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
@@ -47,7 +47,7 @@ class Facts:
         file = run / "train.provenance.json"
         if not file.is_file():
             raise UserError(f"{file}: no such file; run `hrm train {name}` first")
-        record = read_json(file)
+        record = read_record(file, ("inputs", "settings", "code"), f"run `hrm train {name}` again")
         if record["inputs"].get("dataset") != dataset.digest:
             raise UserError(f"{file}: trained on another dataset than {dataset.path}; run `hrm train {name}` again")
         return cls(name, dataset, record)
