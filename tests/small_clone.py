@@ -3,6 +3,7 @@
 import copy
 import os
 import shutil
+import signal
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -54,7 +55,7 @@ def run(folder: Path, *command: str | Path) -> str:
 
 
 def start(folder: Path, *command: str | Path) -> subprocess.Popen[str]:
-    """A command that goes on, in a process group of its own."""
+    """A command that goes on, in a process group of its own, and can be interrupted."""
     return subprocess.Popen(
         command,
         cwd=folder,
@@ -63,6 +64,8 @@ def start(folder: Path, *command: str | Path) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # A shell's background job ignores the signal, and so would all that is started from it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

@@ -96,13 +96,13 @@ def test_an_interrupted_experiment_goes_on(clone: Path) -> None:
             assert command.poll() is None, command.communicate()
             time.sleep(0.05)
         os.killpg(command.pid, signal.SIGINT)
-        command.communicate()
+        command.communicate(timeout=60)
     step = max(int(folder.name.removeprefix("step-")) for folder in training.glob("step-*"))
     with start(clone, "dvc", "exp", "run", *arguments) as again:
         assert again.stderr is not None
         said = next(line for line in again.stderr if "going on from step" in line)
         os.killpg(again.pid, signal.SIGINT)
-        again.communicate()
+        again.communicate(timeout=60)
     assert int(said.split("step ")[1].split()[0].replace(",", "")) >= step
     shutil.rmtree(training)
     run(clone, "git", "checkout", "-q", "params.yaml", "dvc.lock")
