@@ -12,8 +12,16 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = Path(sysconfig.get_path("scripts"))
-MODEL = {"hidden": 16, "heads": 2, "H_layers": 1, "L_layers": 1, "halt_max_steps": 2}
-TRAIN = {"model": MODEL, "batch_size": 16, "epochs": 1, "eval_every": 1, "eval_puzzles": 8}
+MODEL = {"hidden": 16, "heads": 2, "H_layers": 1, "L_layers": 1}
+TRAIN = {
+    "model": MODEL,
+    "halting": {"max_steps": 2},
+    "compile": False,
+    "batch_size": 16,
+    "epochs": 1,
+    "eval_every": 1,
+    "eval_puzzles": 8,
+}
 KINDS = ("sudoku", "maze", "arc")
 
 

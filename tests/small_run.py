@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from hrm import provenance
-from hrm.config import BuildSettings, ModelSettings, TrainSettings
+from hrm.config import BuildSettings, HaltingSettings, ModelSettings, TrainSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
 from hrm.data.dataset import Dataset, open_dataset
@@ -26,11 +26,12 @@ from hrm.training.checkpoint import ModelCard
 
 SOLVED = ("1234341221434321", "1234341243212143", "2143432134121234", "3412123421434321")
 SETTINGS = TrainSettings(
-    model=ModelSettings(
-        hidden=32, heads=2, H_layers=1, L_layers=1, puzzle_embedding=0, halt_max_steps=2, positions="learned"
-    ),
+    model=ModelSettings(hidden=32, heads=2, H_layers=1, L_layers=1, puzzle_embedding=0, positions="learned"),
+    halting=HaltingSettings(max_steps=2),
     batch_size=4,
     processes=1,
+    precision="float32",
+    compile=False,
 )
 CURVES = {step: {"train/loss": 1 / step, "train/exact_accuracy": step / 50} for step in range(10, 60, 10)}
 

@@ -21,8 +21,9 @@ from hrm.stages.vote import vote
 
 dataset, run = Path("built"), Path("run")
 build(BuildSettings(puzzle={"kind": "opposite"}, sources=["bits"], variants=1), Path("raw"), dataset)
-model = ModelSettings(hidden=16, heads=2, H_layers=1, L_layers=1, halt_max_steps=2)
-train(TrainSettings(model=model, batch_size=4, epochs=4, eval_every=4, processes=1), dataset, run, "bits")
+model = ModelSettings(hidden=16, heads=2, H_layers=1, L_layers=1)
+settings = TrainSettings(model=model, batch_size=4, epochs=4, eval_every=4, processes=1, compile=False)
+train(settings, dataset, run, "bits")
 evaluate(EvaluateSettings(copies=2), dataset, run / "checkpoints", run)
 vote(VoteSettings(), dataset, run, "bits")
 print(hrm.__file__)

@@ -10,13 +10,23 @@ from hrm.config.evaluate import EvaluateSettings
 from hrm.config.experiment import Experiment, load_experiment
 from hrm.config.params import read_params, run_list
 from hrm.config.register import PublishedScore, RegisterSettings
-from hrm.config.train import ModelSettings, OptimizerSettings, TrainSettings
+from hrm.config.train import (
+    Attention,
+    CheckpointSettings,
+    HaltingSettings,
+    ModelSettings,
+    OptimizerSettings,
+    TrainSettings,
+)
 from hrm.config.vote import VoteSettings
 
 __all__ = [
+    "Attention",
     "BuildSettings",
+    "CheckpointSettings",
     "EvaluateSettings",
     "Experiment",
+    "HaltingSettings",
     "ModelSettings",
     "OptimizerSettings",
     "PublishedScore",

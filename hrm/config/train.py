@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from hrm.settings import Fraction, NonNegativeFloat, NonNegativeInt, Settings
 
+Attention = Literal["auto", "flash3", "flash2", "sdpa", "matmul"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -32,10 +33,9 @@ class ModelSettings(Settings):
     """Position encoding."""
     puzzle_embedding: NonNegativeInt | None = None
     """Width of the puzzle embedding; `hidden` when left out, 0 for none."""
-    halt_max_steps: PositiveInt = 16
-    """Most segments a puzzle may take."""
-    halt_exploration: Fraction = 0.1
-    """Probability that a row must take a random minimum of segments in training."""
+    gradient_cycles: NonNegativeInt = 0
+    """Last H cycles that are differentiated in full. 0 is the paper's one-step gradient: of the last update of L and of H
+    alone."""
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> ModelSettings:
@@ -54,10 +54,28 @@ class ModelSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _has_the_cycles(self) -> ModelSettings:
+        if self.gradient_cycles > self.H_cycles:
+            raise ValueError(f"gradient_cycles = {self.gradient_cycles} is more than H_cycles = {self.H_cycles}")
+        return self
+
     @property
     def puzzle_embedding_width(self) -> int:
         """Width of the puzzle embedding, 0 for none."""
         return self.hidden if self.puzzle_embedding is None else self.puzzle_embedding
+
+
+class HaltingSettings(Settings):
+    """Adaptive computation: how many segments a puzzle takes (paper section 2, ACT)."""
+
+    max_steps: PositiveInt = 16
+    """Most segments a puzzle may take."""
+    exploration: Fraction = 0.1
+    """Probability that a row must take a random minimum of segments in training."""
+    continue_target: Literal["next_segment", "none"] = "next_segment"
+    """What the Q-value of going on learns from: one more segment, or `none`: then it is not learned, a row halts when
+    the Q-value of halting is above 0, and a step takes about a third less work."""
 
 
 class OptimizerSettings(Settings):
@@ -81,13 +99,31 @@ class OptimizerSettings(Settings):
     """Where the cosine ends, relative to the base rate; 1 keeps it constant."""
 
 
+class CheckpointSettings(Settings):
+    """When checkpoints are written, besides each validation and every stop, and which of them stay."""
+
+    every_minutes: PositiveFloat = 10.0
+    """Time between two checkpoints."""
+    every_steps: PositiveInt | None = None
+    """Steps between two checkpoints, besides the time."""
+    keep: PositiveInt = 2
+    """Newest checkpoints that stay, besides the best; more than one, in case the newest is damaged."""
+    mirror: str | None = Field(None, pattern=r"^s3://[^/]+(/.+)?$")
+    """`s3://bucket/prefix` that every checkpoint is copied to, and that a machine with an empty disk resumes from; the
+    experiment's name is added to the prefix."""
+
+
 class TrainSettings(Settings):
     """The training run; defaults are the published ones (`config/cfg_pretrain.yaml` of the release)."""
 
     model: ModelSettings = ModelSettings()
+    halting: HaltingSettings = HaltingSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
-    loss: Literal["stablemax", "softmax"] = "stablemax"
-    """Cross-entropy over stable-max in float64, or softmax in float32."""
+    checkpoints: CheckpointSettings = CheckpointSettings()
+    loss: Literal["stablemax", "stablemax-float32", "softmax"] = "stablemax"
+    """Cross-entropy over stable-max in float64, the same in float32, or over softmax in float32."""
+    ema: Decay = 0.0
+    """Decay of an exponential moving average of the parameters, which then predicts in place of them; 0 for none."""
     batch_size: PositiveInt = 768
     """Examples a step, over all processes."""
     epochs: PositiveInt = 100_000
@@ -96,10 +132,24 @@ class TrainSettings(Settings):
     """Epochs between two validations; each writes a checkpoint."""
     eval_puzzles: PositiveInt = 1000
     """Test puzzles (originals) that a validation looks at, the first ones."""
+    metric: Literal["eval/exact_accuracy", "eval/token_accuracy", "eval/q_halt_accuracy"] = "eval/exact_accuracy"
+    """Of a validation: says which checkpoint is the best."""
+    patience: PositiveInt | None = None
+    """Validations without a better `metric` after which the training ends; it runs to its last epoch when left out."""
+    result: Literal["last", "best"] = "last"
+    """The checkpoint that a finished run leaves. `best` is chosen on test puzzles, which flatters its score."""
+    not_finite: Literal["stop", "skip"] = "stop"
+    """What a loss or gradient does that is not finite: it stops the run, or the run goes back to its last checkpoint and
+    leaves that batch out."""
     processes: PositiveInt | Literal["auto"] = "auto"
     """Processes that `hrm train` starts: one a GPU, or 1 without a GPU, when `auto`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of activations; `auto` is bfloat16 where the GPU has it, else float32. Parameters stay float32."""
+    """Of activations; `auto` is bfloat16 where the GPU or CPU is fast at it, else float32. Parameters stay float32."""
+    compile: bool = True
+    """Compile the step with torch.compile; where no compiler works, a warning says so and the step runs as it is."""
+    attention: Attention = "auto"
+    """The kernel: `flash3` and `flash2` need flash-attn, a GPU and bfloat16; `sdpa` is PyTorch's own; `matmul` writes the
+    whole matrix of weights, the fastest on a CPU for short sequences; `auto` takes the fastest that is there."""
     log_every: PositiveInt = 10
     """Steps between two logged points of the curves."""
     seed: NonNegativeInt = 0
@@ -118,4 +168,7 @@ class TrainSettings(Settings):
     @property
     def trajectory(self) -> dict[str, Any]:
         """The settings that decide the weights: runs that agree in them are the same run."""
-        return self.model_dump(exclude={"eval_every", "eval_puzzles", "processes", "log_every", "wandb_project"})
+        free = {"eval_every", "eval_puzzles", "processes", "log_every", "wandb_project", "checkpoints"}
+        # Up to rounding, as another number of processes.
+        free |= {"compile", "attention"}
+        return self.model_dump(exclude=free)

@@ -106,7 +106,7 @@ def _recipe(story: Story) -> str:
     return (
         f"- {story.parameters:,} parameters: hidden {model.hidden}, {model.heads} heads, "
         f"{model.H_layers} + {model.L_layers} blocks, {model.H_cycles} × {model.L_cycles} cycles, "
-        f"at most {model.halt_max_steps} segments, {model.positions} positions\n"
+        f"at most {train.halting.max_steps} segments, {model.positions} positions\n"
         f"- {card.step:,} steps of {train.batch_size} examples, learning rate {train.optimizer.lr:g}, weight decay "
         f"{train.optimizer.weight_decay:g}, {train.loss} loss, seed {train.seed}\n"
         f"- code: version {story.code['version']}, digest `{story.code['digest'][:12]}`"

@@ -63,7 +63,7 @@ def test_published_recipes_have_the_published_numbers() -> None:
         100,
         10,
     )
-    assert (full.train.model.L_cycles, full.train.model.halt_max_steps, full.train.model.positions) == (8, 8, "learned")
+    assert (full.train.model.L_cycles, full.train.halting.max_steps, full.train.model.positions) == (8, 8, "learned")
     assert (full.train.optimizer.lr, full.train.optimizer.puzzle_lr, full.train.optimizer.lr_min_ratio) == (
         3e-4,
         3e-4,
@@ -71,4 +71,6 @@ def test_published_recipes_have_the_published_numbers() -> None:
     )
     model = arc.train.model
     assert (model.hidden, model.heads, model.H_layers, model.L_layers, model.expansion) == (512, 8, 4, 4, 4)
-    assert (model.H_cycles, model.L_cycles, model.halt_max_steps, model.halt_exploration) == (2, 2, 16, 0.1)
+    assert (model.H_cycles, model.L_cycles, model.gradient_cycles) == (2, 2, 0)
+    assert (arc.train.halting.max_steps, arc.train.halting.exploration) == (16, 0.1)
+    assert arc.train.halting.continue_target == "next_segment"

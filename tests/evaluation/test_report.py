@@ -95,7 +95,7 @@ def test_page_says_what_the_artifacts_say(sudoku: Dataset, sudoku_answered: Answ
     assert "1 of 2 votes, confidence 50 %" in texts
     assert "not among the candidates" in texts
     assert sudoku.digest in texts
-    assert "halt_max_steps" in " ".join(texts), "settings of the training"
+    assert "max_steps" in " ".join(texts), "settings of the training"
     assert "pass@2" in texts
     assert "pass@10" not in texts, "two copies give two candidates at most"
 

@@ -11,7 +11,7 @@ import torch
 from mlflow.pyfunc.model import PythonModelContext
 from safetensors.torch import load_file, save_file
 
-from hrm.config import ModelSettings
+from hrm.config import HaltingSettings, ModelSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.package import example, identifiers, requirements
 from hrm.serving.pyfunc import PuzzleModel, signature
@@ -33,8 +33,8 @@ def solver(checkpoint: Path) -> PuzzleModel:
 @pytest.fixture(scope="module")
 def arc_solver(arc: Dataset, tmp_path_factory: pytest.TempPathFactory) -> PuzzleModel:
     """A model whose answers depend on the puzzle id: each embedding is a different noise."""
-    model = ModelSettings(hidden=32, heads=2, H_layers=1, L_layers=1, halt_max_steps=1)
-    settings = small_run.SETTINGS.model_copy(update={"model": model})
+    model = ModelSettings(hidden=32, heads=2, H_layers=1, L_layers=1)
+    settings = small_run.SETTINGS.model_copy(update={"model": model, "halting": HaltingSettings(max_steps=1)})
     folder = small_run.write_checkpoint(tmp_path_factory.mktemp("checkpoints"), arc, settings, 0)
     weights = load_file(folder / "model.safetensors")
     weights["puzzle_embedding.table"].normal_()

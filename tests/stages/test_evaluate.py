@@ -86,9 +86,7 @@ def test_refuses_an_empty_folder(sudoku: Dataset, tmp_path: Path) -> None:
 
 
 def test_settings_are_those_of_training(sudoku: Dataset, tmp_path: Path) -> None:
-    settings = TrainSettings.model_validate(
-        small_run.SETTINGS.model_dump() | {"model": small_run.SETTINGS.model.model_dump() | {"halt_max_steps": 3}}
-    )
+    settings = TrainSettings.model_validate(small_run.SETTINGS.model_dump() | {"halting": {"max_steps": 3}})
     small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, settings, steps=1)
     evaluate(EvaluateSettings(), sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
     assert json.loads((tmp_path / "run/evaluate.json").read_text())["steps"] == 3

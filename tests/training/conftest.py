@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from small_run import use_embedded_mlflow
 
-from hrm.config import BuildSettings, ModelSettings, OptimizerSettings, TrainSettings
+from hrm.config import BuildSettings, HaltingSettings, ModelSettings, OptimizerSettings, TrainSettings
 from hrm.data.build import build_dataset
 from hrm.puzzles import Sudoku, SudokuGenerator
 
@@ -24,13 +24,16 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings() -> TrainSettings:
     """25 steps of batch 16, a validation every 10 of them."""
     return TrainSettings(
-        model=ModelSettings(hidden=16, heads=2, H_layers=1, L_layers=1, halt_max_steps=3, halt_exploration=0.5),
+        model=ModelSettings(hidden=16, heads=2, H_layers=1, L_layers=1),
+        halting=HaltingSettings(max_steps=3, exploration=0.5),
         optimizer=OptimizerSettings(lr=3e-3, warmup_steps=5),
         batch_size=16,
         epochs=10,
         eval_every=4,
         log_every=4,
         processes=1,
+        precision="float32",
+        compile=False,
     )
 
 
