@@ -7,9 +7,10 @@ import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hrm
 from hrm.config import Experiment, load_experiment, run_list
@@ -90,6 +91,20 @@ def scores(experiment: Experiment, place: Place) -> None:
     print(summary(experiment.name, place.run))  # noqa: T201
 
 
+def import_(options: argparse.Namespace, experiment: Experiment, place: Place) -> None:
+    """Make runs/NAME of a checkpoint file of the release; then evaluate, vote and register as after a training."""
+    from hrm.stages.checkpoint import import_checkpoint
+
+    import_checkpoint(options.file, experiment, place.dataset, place.run, step=options.step)
+
+
+def export(options: argparse.Namespace, experiment: Experiment, place: Place) -> None:
+    """Write the newest checkpoint of runs/EXPERIMENT as one file that the release's evaluate.py loads."""
+    from hrm.stages.checkpoint import export_checkpoint
+
+    export_checkpoint(place.checkpoints, options.out)
+
+
 VERBS: dict[str, Callable[[Experiment, Place], None]] = {
     verb.__name__: verb for verb in (fetch, build, train, evaluate, vote, register, track, scores)
 }
@@ -108,7 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         for name in run_list(options.params) if options.experiment is None else [options.experiment]:
             experiment = load_experiment(name, options.params, options.override)
-            VERBS[options.verb](experiment, Place(options.params.parent, name))
+            verb = VERBS.get(options.verb) or partial(options.action, options)
+            verb(experiment, Place(options.params.parent, name))
     except UserError as error:
         return _refuse(str(error))
     except OSError as error:
@@ -134,13 +150,27 @@ def _terminate(signum: int, frame: FrameType | None) -> NoReturn:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
-    common = argparse.ArgumentParser(add_help=False)
-    common.add_argument(
-        "experiment",
-        nargs="?",
-        metavar="EXPERIMENT",
-        help="a name under experiments: in the params file; when left out, each one under run:",
+    top = argparse.ArgumentParser(
+        prog="hrm", description=hrm.__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    top.add_argument("--version", action="version", version=f"hrm {hrm.__version__}")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    common = _common()
+    for name, verb in VERBS.items():
+        one = verbs.add_parser(name, parents=[common], help=verb.__doc__, description=verb.__doc__)
+        one.add_argument(
+            "experiment",
+            nargs="?",
+            metavar="EXPERIMENT",
+            help="a name under experiments: in the params file; when left out, each one under run:",
+        )
+    _add_checkpoint(verbs, common)
+    return top
+
+
+def _common() -> argparse.ArgumentParser:
+    """The options of every verb."""
+    common = argparse.ArgumentParser(add_help=False)
     common.add_argument(
         "--params", type=Path, default=Path("params.yaml"), metavar="FILE", help="settings (default: params.yaml)"
     )
@@ -155,12 +185,19 @@ def parser() -> argparse.ArgumentParser:
     loudness = common.add_mutually_exclusive_group()
     loudness.add_argument("-q", dest="quiet", action="store_true", help="say nothing but warnings and errors")
     loudness.add_argument("-v", dest="verbose", action="store_true", help="say more")
+    return common
 
-    top = argparse.ArgumentParser(
-        prog="hrm", description=hrm.__doc__, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    top.add_argument("--version", action="version", version=f"hrm {hrm.__version__}")
-    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        verbs.add_parser(name, parents=[common], help=verb.__doc__, description=verb.__doc__)
-    return top
+
+def _add_checkpoint(verbs: Any, common: argparse.ArgumentParser) -> None:
+    """Take a checkpoint file of the release, or make one."""
+    group = verbs.add_parser("checkpoint", help=_add_checkpoint.__doc__, description=_add_checkpoint.__doc__)
+    actions = group.add_subparsers(required=True, metavar="import|export")
+    take = actions.add_parser("import", parents=[common], help=import_.__doc__, description=import_.__doc__)
+    take.set_defaults(action=import_)
+    take.add_argument("file", type=Path, metavar="FILE", help="a saved state dict, or a .safetensors of the same names")
+    take.add_argument("--recipe", dest="experiment", required=True, metavar="NAME", help="the model's experiment")
+    take.add_argument("--step", type=int, default=0, metavar="N", help="optimizer steps behind the weights, if known")
+    give = actions.add_parser("export", parents=[common], help=export.__doc__, description=export.__doc__)
+    give.set_defaults(action=export)
+    give.add_argument("experiment", metavar="EXPERIMENT", help="a name under experiments: in the params file")
+    give.add_argument("--out", type=Path, required=True, metavar="FILE", help="step_N tells the release the step")

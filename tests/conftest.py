@@ -19,3 +19,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clone")
     make_clone(folder)
     return folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a longer test of killed runs be asked for."""
+    parser.addoption("--kills", type=int, default=5, help="how often a training is killed at a random moment")

@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_file
 
 from hrm import provenance
+from hrm.artifacts import digest
 from hrm.config import BuildSettings, HaltingSettings, ModelSettings, TrainSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
@@ -22,7 +23,7 @@ from hrm.model.act import exploration_min_steps, initial_carry, train_step
 from hrm.puzzles import Arc, Sudoku
 from hrm.tracking.curves import Curves
 from hrm.tracking.server import connect
-from hrm.training.checkpoint import ModelCard
+from hrm.training.card import ModelCard
 
 SOLVED = ("1234341221434321", "1234341243212143", "2143432134121234", "3412123421434321")
 SETTINGS = TrainSettings(
@@ -131,7 +132,7 @@ def write_checkpoint(checkpoints: Path, dataset: Dataset, settings: TrainSetting
     train = dataset.train
     batch = encode_batch(dataset.puzzle, train.questions, train.answers, np.zeros(len(train), np.int64))
     inputs, labels, ids = (torch.from_numpy(array) for array in (batch.inputs, batch.labels, batch.puzzle_ids))
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     carry = initial_carry(model, len(batch))
     never = exploration_min_steps(0, 0, batch_size=len(batch), probability=0, halt_max_steps=2)
     for _ in range(steps):
@@ -142,6 +143,14 @@ def write_checkpoint(checkpoints: Path, dataset: Dataset, settings: TrainSetting
         optimizer.step()
     folder = checkpoints / f"step-{steps:08d}"
     folder.mkdir(parents=True)
-    save_file(model.state_dict(), folder / "model.safetensors")
     (folder / "model.json").write_text(card.model_dump_json())
+    write_weights(folder, model.state_dict())
     return folder
+
+
+def write_weights(folder: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Give a checkpoint other weights, of which its card knows."""
+    save_file(weights, folder / "model.safetensors")
+    card = json.loads((folder / "model.json").read_text())
+    card["weights_digest"] = digest(folder / "model.safetensors")
+    (folder / "model.json").write_text(json.dumps(card))

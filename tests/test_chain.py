@@ -16,7 +16,7 @@ from small_clone import KINDS, run, start
 
 from hrm.data.dataset import open_dataset
 from hrm.serving.solve import solve_puzzles
-from hrm.training.checkpoint import load_model
+from hrm.training.card import load_model
 
 
 def test_every_artifact_is_there(clone: Path) -> None:

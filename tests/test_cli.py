@@ -7,9 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from hrm.cli import VERBS, main
+from hrm.config import load_experiment
+from hrm.model.published import to_published
+from hrm.training.state import build_model
 
 HRM = Path(sysconfig.get_path("scripts")) / "hrm"
 ROOT = Path(__file__).parents[1]
@@ -48,6 +52,19 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
     assert all(option in text for option in ("EXPERIMENT", "--params", "-o KEY=VALUE", "-q", "-v"))
 
 
+@pytest.mark.parametrize(
+    ("action", "options"), [("import", ("FILE", "--recipe NAME", "--step N")), ("export", ("EXPERIMENT", "--out FILE"))]
+)
+def test_the_verbs_of_checkpoints_explain_themselves(
+    action: str, options: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["checkpoint", action, "--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    assert all(option in text for option in (*options, "--params", "-o KEY=VALUE", "-q", "-v"))
+
+
 def test_help_is_quick() -> None:
     """Nobody waits for torch to read a help page."""
     code = (
@@ -67,6 +84,10 @@ def test_help_is_quick() -> None:
         (["vote", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
         (["register", "sudoku-mini"], ["sudoku-mini", "hrm"]),
         (["scores", "sudoku-mini"], ["runs/sudoku-mini/evaluate.json", "no such file"]),
+        (["checkpoint", "import", "step_7", "--recipe", "chess"], ["experiments.chess", "no such experiment"]),
+        (["checkpoint", "import", "step_7", "--recipe", "sudoku-mini"], ["step_7", "no such file"]),
+        (["checkpoint", "import", "params.yaml", "--recipe", "sudoku-mini"], ["params.yaml", "tensors alone"]),
+        (["checkpoint", "export", "sudoku-mini", "--out", "x"], ["runs/sudoku-mini/checkpoints", "no checkpoint here"]),
         (["train", "sudoku-mini", "-o", "train.batchsize=3"], ["train.batchsize", "no such setting"]),
         (["train", "sudoku-mini", "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
     ],
@@ -158,3 +179,18 @@ def test_scores_of_a_damaged_record_are_one_line(
     message = error_of(capsys, "scores", "sudoku-mini")
     assert part in message
     assert "evaluate.json" in message
+
+
+def test_a_checkpoint_of_the_release_comes_in_and_goes_out(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_experiment("sudoku-mini", place / "params.yaml").train
+    weights = to_published(build_model(settings, seq_len=16, vocab_size=6, num_puzzle_ids=1).state_dict())
+    torch.save({f"_orig_mod.{name}": tensor for name, tensor in weights.items()}, place / "step_7")
+    assert main(["checkpoint", "import", "step_7", "--recipe", "sudoku-mini", "--step", "7"]) == 0
+    assert "hrm evaluate sudoku-mini" in capsys.readouterr().err
+    assert (place / "runs/sudoku-mini/checkpoints/step-00000007/model.json").is_file()
+    assert main(["checkpoint", "export", "sudoku-mini", "--out", "out/step_7", "-q"]) == 0
+    given = torch.load(place / "out/step_7", weights_only=True)
+    assert given.keys() == {f"_orig_mod.{name}" for name in weights}
+    message = error_of(capsys, "checkpoint", "import", "step_7", "--recipe", "maze-mini")
+    assert "the checkpoint does not match the model's settings" in message
+    assert not (place / "runs/maze-mini").exists()

@@ -34,8 +34,8 @@ class ModelSettings(Settings):
     puzzle_embedding: NonNegativeInt | None = None
     """Width of the puzzle embedding; `hidden` when left out, 0 for none."""
     gradient_cycles: NonNegativeInt = 0
-    """Last H cycles that are differentiated in full. 0 is the paper's one-step gradient: of the last update of L and of H
-    alone."""
+    """Last H cycles that are differentiated in full; 0 is the paper's one-step gradient: of the last update of L and of
+    H alone."""
 
     @model_validator(mode="after")
     def _heads_divide_hidden(self) -> ModelSettings:
@@ -139,8 +139,8 @@ class TrainSettings(Settings):
     result: Literal["last", "best"] = "last"
     """The checkpoint that a finished run leaves. `best` is chosen on test puzzles, which flatters its score."""
     not_finite: Literal["stop", "skip"] = "stop"
-    """What a loss or gradient does that is not finite: it stops the run, or the run goes back to its last checkpoint and
-    leaves that batch out."""
+    """What happens when a loss or gradient is not finite: the run stops, or goes back to its last checkpoint and leaves
+    that batch out."""
     processes: PositiveInt | Literal["auto"] = "auto"
     """Processes that `hrm train` starts: one a GPU, or 1 without a GPU, when `auto`."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -148,8 +148,8 @@ class TrainSettings(Settings):
     compile: bool = True
     """Compile the step with torch.compile; where no compiler works, a warning says so and the step runs as it is."""
     attention: Attention = "auto"
-    """The kernel: `flash3` and `flash2` need flash-attn, a GPU and bfloat16; `sdpa` is PyTorch's own; `matmul` writes the
-    whole matrix of weights, the fastest on a CPU for short sequences; `auto` takes the fastest that is there."""
+    """The kernel: `flash3` and `flash2` need flash-attn, a GPU and bfloat16; `sdpa` is PyTorch's own; `matmul` forms
+    the whole matrix of weights, the fastest for short sequences on a CPU; `auto` takes the fastest that is there."""
     log_every: PositiveInt = 10
     """Steps between two logged points of the curves."""
     seed: NonNegativeInt = 0

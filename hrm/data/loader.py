@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -96,6 +96,12 @@ class TrainBatches:
             where_B2=where_B2,
         ), after
 
+    def skip(self, position: Position, skipped: Collection[Position]) -> Position:
+        """The first position from `position` on whose batch is not left out."""
+        while position in skipped:
+            _, position = self.draw(position)
+        return position
+
     def _take_groups(self, position: Position) -> tuple[Ints, Position]:
         """Groups from `position` on whose examples fill the batch; the last may have more than there is room for."""
         epoch, done = position
@@ -137,8 +143,13 @@ class TrainBatches:
         return encode_batch(puzzle, questions, answers, puzzle_ids, offsets)
 
 
-def prefetched(batches: TrainBatches, position: Position, count: int) -> Iterator[tuple[Batch, Position]]:
-    """`count` batches from `position` on, each with the position after it, made one ahead in a thread."""
+def prefetched(
+    batches: TrainBatches, position: Position, count: int, skipped: Collection[Position] = ()
+) -> Iterator[tuple[Batch, Position]]:
+    """`count` batches from `position` on, each with the position after it, made ahead in a thread.
+
+    Batches that begin at one of the `skipped` positions are left out, and not counted.
+    """
     ready: queue.Queue[tuple[Batch, Position] | BaseException] = queue.Queue(maxsize=2)
     stopped = threading.Event()
 
@@ -156,7 +167,7 @@ def prefetched(batches: TrainBatches, position: Position, count: int) -> Iterato
             for _ in range(count):
                 if stopped.is_set():
                     return
-                batch, at = batches.batch(at)
+                batch, at = batches.batch(batches.skip(at, skipped))
                 put((batch, at))
         except BaseException as error:
             put(error)

@@ -21,6 +21,7 @@ from hrm.evaluation.score import wilson
 from hrm.evaluation.vote import Ranking
 from hrm.tracking.curves import read_curves
 from hrm.tracking.flat import flat
+from hrm.tracking.record import IMPORT
 
 STAGES = ("build", "train", "evaluate", "vote")
 
@@ -78,7 +79,7 @@ def write_report(
     page = Template(room.joinpath("report.html").read_text(encoding="utf-8")).substitute(
         name=escape(name),
         style=room.joinpath("report.css").read_text(encoding="utf-8"),
-        lede=_lede(dataset, evaluate, vote),
+        lede=_lede(dataset, evaluate, vote, imported=records.get("train", {}).get("stage") == IMPORT),
         tiles=_tiles(evaluate, vote),
         scores="".join(_score_rows(evaluate, vote)),
         curves=_curves(run / "curves.csv"),
@@ -97,14 +98,15 @@ def write_report(
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
-def _lede(dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
+def _lede(dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any], *, imported: bool) -> str:
     height, width = dataset.puzzle.canvas
-    trained = _counted(len(dataset.train_groups), _unit(vote))
+    trained = "Trained elsewhere" if imported else f"Trained on {_counted(len(dataset.train_groups), _unit(vote))}"
     tasks = f" of {_counted(vote['tasks'], 'task')}" if _unit(vote) == "task" else ""
+    unseen = "which that training may have seen" if imported else "whose answers training never sees"
     copies = f", each answered on up to {vote['copies']:,} symmetric copies that vote" if vote["copies"] > 1 else ""
     return (
-        f"{escape(dataset.puzzle.title)} on a canvas of {height} × {width} cells. Trained on {trained}; scored on "
-        f"{_counted(evaluate['count'], 'test puzzle')}{tasks}, whose answers training never sees{copies}."
+        f"{escape(dataset.puzzle.title)} on a canvas of {height} × {width} cells. {trained}; scored on "
+        f"{_counted(evaluate['count'], 'test puzzle')}{tasks}, {unseen}{copies}."
     )
 
 

@@ -49,7 +49,8 @@ class Outputs:
     q_halt_B: Tensor
     q_continue_B: Tensor
     target_q_continue_B: Tensor | None
-    """What q_continue should have been; None in evaluation, and where a row may take one segment only."""
+    """What q_continue should have been; None in evaluation, where a row may take one segment only, and for a
+    model that does not learn it."""
     puzzle_vectors_BE: Tensor | None
     """The rows of the puzzle embedding as a leaf: after the backward pass `.grad` is theirs. None without one."""
 
@@ -135,9 +136,11 @@ def train_segment(model: HRM, carry: Carry, vectors_BE: Tensor | None, min_steps
     with torch.no_grad():
         steps_B = carry.steps + 1
         last_B = steps_B >= model.halt_max_steps
-        halted_B = (last_B | (segment.q_halt_B > segment.q_continue_B)) & (steps_B >= min_steps_B)
+        # A value of 0 is a probability of one half: more likely right than wrong.
+        prefers_B = segment.q_halt_B > (segment.q_continue_B if model.learns_continue else 0)
+        halted_B = (last_B | prefers_B) & (steps_B >= min_steps_B)
         target_B = None
-        if model.halt_max_steps > 1:
+        if model.learns_continue and model.halt_max_steps > 1:
             target_B = _q_continue_target(model, carry, segment, vectors_BE, last_B)
     outputs = Outputs(segment.logits_BLV, segment.q_halt_B, segment.q_continue_B, target_B, vectors_BE)
     return _advanced(carry, segment, steps_B, halted_B), outputs
@@ -214,10 +217,9 @@ def exploration_min_steps(seed: int, step: int, *, batch_size: int, probability:
 
 def _q_continue_target(model: HRM, carry: Carry, segment: Segment, vectors_BE: Tensor | None, last_B: Tensor) -> Tensor:
     """(B,) the value of going on: that of the better action one segment later (Q-learning, paper section 2)."""
-    ahead = model(segment.z_H, segment.z_L, carry.inputs, vectors_BE)
-    better_B = torch.maximum(ahead.q_halt_B, ahead.q_continue_B)
+    q_halt_B, q_continue_B = model.q_values(segment.z_H, segment.z_L, carry.inputs, vectors_BE)
     # After the last allowed segment there is nothing left but to halt.
-    return torch.sigmoid(torch.where(last_B, ahead.q_halt_B, better_B))
+    return torch.sigmoid(torch.where(last_B, q_halt_B, torch.maximum(q_halt_B, q_continue_B)))
 
 
 def _advanced(carry: Carry, segment: Segment, steps_B: Tensor, halted_B: Tensor) -> Carry:

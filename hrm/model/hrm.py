@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hrm.model.attention import Backend
 from hrm.model.layers import Block, Embedding, Linear, QHead, RotaryTables, truncated_normal
 from hrm.model.puzzle_embedding import PuzzleEmbedding
 
@@ -35,16 +36,21 @@ class Segment(NamedTuple):
 class RecurrentModule(nn.Module):
     """H or L: adds what is injected to its state, then runs its blocks (paper section 2)."""
 
-    def __init__(self, *, layers: int, hidden: int, heads: int, expansion: float) -> None:
+    def __init__(self, *, layers: int, hidden: int, heads: int, expansion: float, backend: Backend) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(hidden=hidden, heads=heads, expansion=expansion) for _ in range(layers))
+        self.blocks = nn.ModuleList(
+            Block(hidden=hidden, heads=heads, expansion=expansion, backend=backend) for _ in range(layers)
+        )
 
-    def forward(self, z_BSD: Tensor, injection_BSD: Tensor, rotary: RotaryTables | None) -> Tensor:
-        """(B, S, D), the new state."""
+    def forward(
+        self, z_BSD: Tensor, injection_BSD: Tensor, rotary: RotaryTables | None, first: int | None = None
+    ) -> Tensor:
+        """(B, S, D), the new state; or (B, first, D), that of the first positions alone for a little less work."""
         z_BSD = z_BSD + injection_BSD
-        for block in self.blocks:
-            z_BSD = block(z_BSD, rotary)
-        return z_BSD
+        for number, block in enumerate(self.blocks, start=1):
+            # Until the last block every position needs all others.
+            z_BSD = block(z_BSD, rotary, first if number == len(self.blocks) else None)
+        return z_BSD[:, :first]
 
 
 class HRM(nn.Module):
@@ -65,6 +71,11 @@ class HRM(nn.Module):
         puzzle_embedding_width: E, 0 for no puzzle embedding.
         halt_max_steps: most segments a puzzle may take.
         halt_exploration: probability that a row must take a random minimum of segments in training.
+        gradient_cycles: last updates of H that are differentiated in full, with their updates of L; 0 for the paper's
+            one-step gradient: of the last update of L and of H alone.
+        learns_continue: whether the Q-value of going on is learned. It takes one more segment a training step; without
+            it a row halts when the Q-value of halting is above 0.
+        attention: the kernel, see `hrm.model.attention.choose`.
         dtype: of the activations, float32 or bfloat16; may be set later. Parameters and Q-values stay float32.
     """
 
@@ -88,13 +99,18 @@ class HRM(nn.Module):
         puzzle_embedding_width: int,
         halt_max_steps: int,
         halt_exploration: float,
+        gradient_cycles: int = 0,
+        learns_continue: bool = True,
+        attention: Backend = "auto",
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.seq_len, self.vocab_size, self.hidden = seq_len, vocab_size, hidden
-        self.H_cycles, self.L_cycles = H_cycles, L_cycles
         self.halt_max_steps, self.halt_exploration = halt_max_steps, halt_exploration
+        self.learns_continue = learns_continue
         self.dtype = dtype
+        self.updates = ("L" * L_cycles + "H") * H_cycles
+        self.differentiated = gradient_cycles * (L_cycles + 1) or 2
         self.prefix_len = math.ceil(puzzle_embedding_width / hidden)
         self.num_positions = self.prefix_len + seq_len
 
@@ -106,8 +122,8 @@ class HRM(nn.Module):
         self.position_embedding = Embedding(rows=self.num_positions, width=hidden) if learned else None
         self.rotary = None if learned else RotaryTables(positions=self.num_positions, head_width=hidden // heads)
 
-        self.H = RecurrentModule(layers=H_layers, hidden=hidden, heads=heads, expansion=expansion)
-        self.L = RecurrentModule(layers=L_layers, hidden=hidden, heads=heads, expansion=expansion)
+        self.H = RecurrentModule(layers=H_layers, hidden=hidden, heads=heads, expansion=expansion, backend=attention)
+        self.L = RecurrentModule(layers=L_layers, hidden=hidden, heads=heads, expansion=expansion, backend=attention)
         # Where every run starts; drawn once and never trained.
         self.register_buffer("H_init", truncated_normal(hidden, std=1))
         self.register_buffer("L_init", truncated_normal(hidden, std=1))
@@ -116,9 +132,10 @@ class HRM(nn.Module):
         self.q_head = QHead(hidden=hidden)
 
     def forward(self, z_H: Tensor, z_L: Tensor, inputs_BL: Tensor, puzzle_vectors_BE: Tensor | None) -> Segment:
-        """One segment, with the one-step gradient (paper section 2).
+        """One segment.
 
-        Only the last update of L and the last update of H are differentiated: memory does not grow with the cycles.
+        Only the last update of L and of H are differentiated, unless `gradient_cycles` says more: memory does not grow
+        with the other cycles (one-step gradient, paper section 2).
 
         Args:
             z_H: (B, S, D) state of H.
@@ -128,14 +145,8 @@ class HRM(nn.Module):
         """
         x_BSD = self.embed(inputs_BL, puzzle_vectors_BE)
         with torch.no_grad():
-            for _ in range(self.H_cycles - 1):
-                for _ in range(self.L_cycles):
-                    z_L = self.L(z_L, z_H + x_BSD, self.rotary)
-                z_H = self.H(z_H, z_L, self.rotary)
-            for _ in range(self.L_cycles - 1):
-                z_L = self.L(z_L, z_H + x_BSD, self.rotary)
-        z_L = self.L(z_L, z_H + x_BSD, self.rotary)
-        z_H = self.H(z_H, z_L, self.rotary)
+            z_H, z_L = self._update(self.updates[: -self.differentiated], z_H, z_L, x_BSD)
+        z_H, z_L = self._update(self.updates[-self.differentiated :], z_H, z_L, x_BSD)
 
         q_halt_B, q_continue_B = self.q_head(z_H[:, 0])
         return Segment(
@@ -145,6 +156,18 @@ class HRM(nn.Module):
             q_halt_B=q_halt_B,
             q_continue_B=q_continue_B,
         )
+
+    @torch.no_grad()
+    def q_values(
+        self, z_H: Tensor, z_L: Tensor, inputs_BL: Tensor, puzzle_vectors_BE: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """The Q-values of a segment (halt, continue), without its gradients and what they do not depend on.
+
+        Arguments as for a segment; two tensors (B,) of float32.
+        """
+        z_H, z_L = self._update(self.updates[:-1], z_H, z_L, self.embed(inputs_BL, puzzle_vectors_BE))
+        q_values: tuple[Tensor, Tensor] = self.q_head(self.H(z_H, z_L, self.rotary, first=1)[:, 0])
+        return q_values
 
     def embed(self, inputs_BL: Tensor, puzzle_vectors_BE: Tensor | None) -> Tensor:
         """(B, S, D), the input x: the puzzle vector cut into P positions, then the tokens, with their positions."""
@@ -158,3 +181,12 @@ class HRM(nn.Module):
             x_BSD = (x_BSD + self.position_embedding.weight.to(self.dtype)) * math.sqrt(0.5)
         # The tables have deviation 1/sqrt(D): this brings the input to that of the states.
         return x_BSD * math.sqrt(self.hidden)
+
+    def _update(self, modules: str, z_H: Tensor, z_L: Tensor, x_BSD: Tensor) -> tuple[Tensor, Tensor]:
+        """Both states after the named modules have been updated, one after the other."""
+        for module in modules:
+            if module == "L":
+                z_L = self.L(z_L, z_H + x_BSD, self.rotary)
+            else:
+                z_H = self.H(z_H, z_L, self.rotary)
+        return z_H, z_L

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hrm.model.attention import attention
+from hrm.model.attention import Backend, attention
 
 TRUNCATED_STD = 0.8796256610342398
 """Standard deviation of a unit normal truncated at ±2."""
@@ -105,21 +105,28 @@ class RotaryTables(nn.Module):
 class Attention(nn.Module):
     """Bidirectional multi-head self-attention with one fused projection for queries, keys and values."""
 
-    def __init__(self, *, hidden: int, heads: int) -> None:
+    def __init__(self, *, hidden: int, heads: int, backend: Backend) -> None:
         super().__init__()
         self.heads = heads
+        self.backend = backend
         self.qkv = Linear(inputs=hidden, outputs=3 * hidden)
         self.out = Linear(inputs=hidden, outputs=hidden)
 
-    def forward(self, x_BSD: Tensor, rotary: RotaryTables | None) -> Tensor:
-        """(B, S, D) to (B, S, D)."""
+    def forward(self, x_BSD: Tensor, rotary: RotaryTables | None, first: int | None = None) -> Tensor:
+        """(B, S, D) to (B, S, D), or to (B, first, D): what the first positions gather from all."""
         qkv_BS3NK = self.qkv(x_BSD).unflatten(-1, (3, self.heads, -1))
         qk_BS2NK, v_BSNK = qkv_BS3NK[:, :, :2], qkv_BS3NK[:, :, 2]
         if rotary is not None:
             qk_BS2NK = rotary(qk_BS2NK)
         q_BSNK, k_BSNK = qk_BS2NK.unbind(2)
-        mixed: Tensor = self.out(attention(q_BSNK, k_BSNK, v_BSNK).flatten(-2))
-        return mixed
+        mixed_BSNK = attention(q_BSNK[:, :first], k_BSNK, v_BSNK, self.backend)
+        out: Tensor = self.out(mixed_BSNK.flatten(-2))
+        return out
+
+
+def inner_width(*, hidden: int, expansion: float) -> int:
+    """F: two thirds of the expansion, since there are three matrices instead of two; a multiple of 256 suits GPUs."""
+    return math.ceil(round(expansion * hidden * 2 / 3) / 256) * 256
 
 
 class SwiGLU(nn.Module):
@@ -127,8 +134,7 @@ class SwiGLU(nn.Module):
 
     def __init__(self, *, hidden: int, expansion: float) -> None:
         super().__init__()
-        # Two thirds, since there are three matrices instead of two; a multiple of 256 suits the hardware.
-        inner = math.ceil(round(expansion * hidden * 2 / 3) / 256) * 256
+        inner = inner_width(hidden=hidden, expansion=expansion)
         self.gate_up = Linear(inputs=hidden, outputs=2 * inner)
         self.down = Linear(inputs=inner, outputs=hidden)
 
@@ -142,12 +148,12 @@ class SwiGLU(nn.Module):
 class Block(nn.Module):
     """A transformer block that normalises after each residual sum ("post-norm")."""
 
-    def __init__(self, *, hidden: int, heads: int, expansion: float) -> None:
+    def __init__(self, *, hidden: int, heads: int, expansion: float, backend: Backend) -> None:
         super().__init__()
-        self.attention = Attention(hidden=hidden, heads=heads)
+        self.attention = Attention(hidden=hidden, heads=heads, backend=backend)
         self.mlp = SwiGLU(hidden=hidden, expansion=expansion)
 
-    def forward(self, x_BSD: Tensor, rotary: RotaryTables | None) -> Tensor:
-        """(B, S, D) to (B, S, D)."""
-        x_BSD = rms_norm(x_BSD + self.attention(x_BSD, rotary))
+    def forward(self, x_BSD: Tensor, rotary: RotaryTables | None, first: int | None = None) -> Tensor:
+        """(B, S, D) to (B, S, D), or to (B, first, D): the same for the first positions alone."""
+        x_BSD = rms_norm(x_BSD[:, :first] + self.attention(x_BSD, rotary, first))
         return rms_norm(x_BSD + self.mlp(x_BSD))

@@ -8,10 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hrm.model.act import Carry, Outputs
+
+TokenLoss = Literal["stablemax", "stablemax-float32", "softmax"]
 
 IGNORED = -100
 """The label that no loss and no metric looks at."""
@@ -31,28 +34,28 @@ class StepLoss:
     `q_continue_loss`."""
 
 
-def stablemax(logits: Tensor) -> Tensor:
-    """s(x) = x + 1 for x >= 0 and 1/(1 - x) below, in float64: positive, increasing, and smooth to first order.
+def stablemax(logits: Tensor, dtype: torch.dtype = torch.float64) -> Tensor:
+    """s(x) = x + 1 for x >= 0 and 1/(1 - x) below, in `dtype`: positive, increasing, and smooth to first order.
 
     Grows linearly where exp grows without bound, so that confident logits do not lose the gradient (arXiv 2501.04697).
     """
-    x = logits.double()
+    x = logits.to(dtype)
     # Each summand is constant on the other's side; a plain `where` of both branches has NaN gradients at x = 1.
     return F.relu(x) + 1 / (1 - x.clamp(max=0))
 
 
-def token_losses(logits_BLV: Tensor, labels_BL: Tensor, kind: Literal["stablemax", "softmax"]) -> Tensor:
-    """(B, L) negative log-probabilities of the labels, 0 where ignored; float64 for stablemax, float32 for softmax."""
+def token_losses(logits_BLV: Tensor, labels_BL: Tensor, kind: TokenLoss) -> Tensor:
+    """(B, L) negative log-probabilities of the labels, 0 where ignored; float64 for stablemax, else float32."""
     labels_BL = labels_BL.long()
     if kind == "softmax":
         return F.cross_entropy(logits_BLV.float().mT, labels_BL, ignore_index=IGNORED, reduction="none")
     labelled_BL = labels_BL != IGNORED
-    scores_BLV = stablemax(logits_BLV)
+    scores_BLV = stablemax(logits_BLV, torch.float32 if kind == "stablemax-float32" else torch.float64)
     score_BL = scores_BLV.gather(-1, labels_BL.where(labelled_BL, 0)[..., None]).squeeze(-1)
     return (scores_BLV.sum(-1).log() - score_BL.log()).where(labelled_BL, 0)
 
 
-def step_loss(outputs: Outputs, carry: Carry, kind: Literal["stablemax", "softmax"]) -> StepLoss:
+def step_loss(outputs: Outputs, carry: Carry, kind: TokenLoss) -> StepLoss:
     """The loss of a step (paper section 2; the release).
 
     Args:

@@ -10,7 +10,7 @@ from hrm.config import RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.evaluation.score import wilson
 from hrm.serving.package import example
-from hrm.training.checkpoint import LoadedModel
+from hrm.training.card import LoadedModel
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,18 @@ def _recipe(story: Story) -> str:
     card = story.loaded.card
     train, model = card.train, card.train.model
     commit = story.code["git_commit"]
+    if card.imported is None:
+        trained = (
+            f"{card.step:,} steps of {train.batch_size} examples, learning rate {train.optimizer.lr:g}, weight decay "
+            f"{train.optimizer.weight_decay:g}, {train.loss} loss, seed {train.seed}"
+        )
+    else:
+        trained = f"imported, not trained here: from a file of SHA-256 `{card.imported}`; its training is not on record"
     return (
         f"- {story.parameters:,} parameters: hidden {model.hidden}, {model.heads} heads, "
         f"{model.H_layers} + {model.L_layers} blocks, {model.H_cycles} × {model.L_cycles} cycles, "
         f"at most {train.halting.max_steps} segments, {model.positions} positions\n"
-        f"- {card.step:,} steps of {train.batch_size} examples, learning rate {train.optimizer.lr:g}, weight decay "
-        f"{train.optimizer.weight_decay:g}, {train.loss} loss, seed {train.seed}\n"
+        f"- {trained}\n"
         f"- code: version {story.code['version']}, digest `{story.code['digest'][:12]}`"
         + (f", commit `{commit}`" if commit else "")
     )

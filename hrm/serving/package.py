@@ -12,7 +12,7 @@ import pandas as pd
 from hrm.artifacts import write_json
 from hrm.data.dataset import Dataset
 from hrm.provenance import CODE, MODEL_PACKAGES
-from hrm.training.checkpoint import LoadedModel
+from hrm.training.card import LoadedModel
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo

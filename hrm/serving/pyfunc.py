@@ -15,7 +15,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from hrm.artifacts import read_json
 from hrm.puzzles.base import PuzzleKind
 from hrm.serving.solve import solve_puzzles
-from hrm.training.checkpoint import LoadedModel, model_of, read_card
+from hrm.training.card import LoadedModel, model_of, read_card
 
 WEIGHTS, CARD, IDENTIFIERS = "weights", "card", "identifiers"
 """The model's artifacts: `model.safetensors`, `model.json`, and for kinds with puzzle ids their names in order."""

@@ -13,7 +13,7 @@ import torch
 
 from hrm.model.act import solve
 from hrm.puzzles.base import Bytes, Grids
-from hrm.training.checkpoint import LoadedModel
+from hrm.training.card import LoadedModel
 
 BATCH_SIZE = 256
 """Puzzles at a time, so that memory does not grow with the number asked."""

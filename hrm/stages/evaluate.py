@@ -15,8 +15,8 @@ from hrm.errors import UserError
 from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.score import evaluation_scores
-from hrm.progress import note
-from hrm.training.checkpoint import LoadedModel, load_model
+from hrm.progress import note, warn
+from hrm.training.card import LoadedModel, load_model
 
 
 def evaluate(settings: EvaluateSettings, dataset: Path, checkpoints: Path, run: Path) -> None:
@@ -57,7 +57,12 @@ def check_belongs(loaded: LoadedModel, dataset: Dataset) -> None:
     loaded.card.check_fits(dataset, loaded.folder)
     if loaded.card.puzzle != dataset.puzzle:
         raise UserError(f"{loaded.folder}: trained on {loaded.card.puzzle}, but {dataset.path} has {dataset.puzzle}")
-    if dataset.puzzle.has_puzzle_ids and loaded.card.dataset_digest != dataset.digest:
+    if dataset.puzzle.has_puzzle_ids and loaded.card.imported is not None:
+        warn(
+            f"{loaded.folder}: trained elsewhere; its scores hold only if {dataset.path} gives its puzzle ids to the "
+            "same tasks as that training did"
+        )
+    elif dataset.puzzle.has_puzzle_ids and loaded.card.dataset_digest != dataset.digest:
         raise UserError(
             f"{loaded.folder}: trained on another dataset than {dataset.path}, so its puzzle ids mean other tasks; "
             "evaluate it on the dataset it was trained on, or train again"

@@ -19,7 +19,7 @@ from hrm.tracking.finished import require_finished
 from hrm.tracking.flat import flat
 from hrm.tracking.run_log import metric_name, short_digest
 from hrm.tracking.server import as_default, connect, required
-from hrm.training.checkpoint import load_model
+from hrm.training.card import load_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -8,6 +8,7 @@ from hrm.config import TrainSettings
 from hrm.data.dataset import open_dataset
 from hrm.training.distributed import check_devices, check_shares, launch, local_processes, under_torchrun
 from hrm.training.loop import run_training
+from hrm.training.state import check_attention
 
 
 def train(settings: TrainSettings, dataset: Path, run: Path, name: str) -> None:
@@ -31,6 +32,7 @@ def train(settings: TrainSettings, dataset: Path, run: Path, name: str) -> None:
     processes = 1 if under_torchrun() else local_processes(settings.processes)
     check_shares(settings.batch_size, processes)
     check_devices(processes)
+    check_attention(settings)
     if processes == 1:
         run_training(settings, dataset, run, name)
     else:

@@ -25,8 +25,8 @@ class Curves:
                 self.rows[step] = values
 
     def add(self, step: int, values: dict[str, float]) -> None:
-        """Note metrics of a step."""
-        self.rows.setdefault(step, {}).update(values)
+        """Note metrics of a step, as precisely as the file holds them: a run that goes on from it sees the same."""
+        self.rows.setdefault(step, {}).update({name: float(_text(value)) for name, value in values.items()})
 
     def last(self) -> dict[str, float]:
         """The last value of each metric."""
@@ -42,7 +42,7 @@ class Curves:
             table = csv.DictWriter(stream, ["step", *columns], lineterminator="\n")
             table.writeheader()
             for step, values in sorted(self.rows.items()):
-                table.writerow({"step": step, **{name: f"{value:.6g}" for name, value in values.items()}})
+                table.writerow({"step": step, **{name: _text(value) for name, value in values.items()}})
 
 
 def read_curves(path: Path) -> dict[int, dict[str, float]]:
@@ -61,3 +61,7 @@ def read_curves(path: Path) -> dict[int, dict[str, float]]:
             }
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path}: damaged ({error}); train again with `hrm train`") from None
+
+
+def _text(value: float) -> str:
+    return f"{value:.6g}"

@@ -18,6 +18,8 @@ from hrm.tracking.server import public_uri
 
 PLACE = "mlflow_run.json"
 """The file of a run's folder that says where it was logged to."""
+IMPORT = "import"
+"""The stage of a record of weights that were not trained here, and whose dataset is not known."""
 LONGEST_PARAMETER = 500
 """Characters of a parameter's value that every MLflow server accepts."""
 
@@ -48,9 +50,14 @@ class Facts:
         if not file.is_file():
             raise UserError(f"{file}: no such file; run `hrm train {name}` first")
         record = read_record(file, ("inputs", "settings", "code"), f"run `hrm train {name}` again")
-        if record["inputs"].get("dataset") != dataset.digest:
+        if record.get("stage") != IMPORT and record["inputs"].get("dataset") != dataset.digest:
             raise UserError(f"{file}: trained on another dataset than {dataset.path}; run `hrm train {name}` again")
         return cls(name, dataset, record)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the weights were imported instead of trained."""
+        return self.provenance.get("stage") == IMPORT
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -62,12 +69,13 @@ class Facts:
     def tags(self) -> dict[str, str]:
         """What a run is found by, and where it came from."""
         code = self.provenance["code"]
+        verb = "checkpoint import --recipe" if self.imported else "train"
         tags = {
             "experiment": self.name,
             "puzzle": self.dataset.puzzle.kind,
             "dataset_digest": self.dataset.digest,
             "code_digest": code["digest"],
-            "mlflow.source.name": f"hrm train {self.name}",
+            "mlflow.source.name": f"hrm {verb} {self.name}",
             "mlflow.source.type": "LOCAL",
         }
         if commit := code["git_commit"]:

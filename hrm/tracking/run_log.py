@@ -100,7 +100,7 @@ class RunLog:
         self.client.set_terminated(self.run_id, status)
 
     def _log_dataset(self, facts: Facts) -> None:
-        """Name the dataset as the run's input for training, with its content digest."""
+        """Name the dataset as the run's input for training, or for evaluation alone, with its content digest."""
         from mlflow import entities
 
         dataset = facts.dataset
@@ -118,7 +118,7 @@ class RunLog:
             source=json.dumps({"uri": dataset.path.as_posix()}),
             profile=json.dumps({**counts, **dataset.notes}),
         )
-        tags = [entities.InputTag("mlflow.data.context", "training")]
+        tags = [entities.InputTag("mlflow.data.context", "evaluation" if facts.imported else "training")]
         self.client.log_inputs(self.run_id, datasets=[entities.DatasetInput(entity, tags)])
 
     def _log_facts(self, run: Run, facts: Facts) -> None:

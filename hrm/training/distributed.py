@@ -1,34 +1,39 @@
-"""One process or many: who this process is, which rows of the global batch are its own, and what is summed over all."""
+"""One process or many: who this process is, which rows of the global batch are its own, what they tell each other."""
 
 from __future__ import annotations
 
 import logging
 import os
 import platform
-import signal
-import tempfile
-import traceback
-import uuid
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.elastic.multiprocessing.api import SignalException
-from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
-from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+from torch.distributed import Store  # type: ignore[attr-defined]
 
 from hrm.errors import UserError
-from hrm.progress import logger, speak
+from hrm.progress import logger
+from hrm.training.heartbeat import Heartbeat
+from hrm.training.launch import check_devices as check_devices
+from hrm.training.launch import launch as launch
+from hrm.training.launch import local_processes as local_processes
+from hrm.training.launch import under_torchrun as under_torchrun
+from hrm.training.meeting import PATIENCE, meet
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the training run."""
+    """This process among those of the training run.
+
+    What every process calls raises UserError when one of them is lost.
+    """
 
     rank: int
     count: int
@@ -57,22 +62,23 @@ class Processes:
     def wait(self) -> None:
         """Go on when every process is here."""
         if self.count > 1:
-            dist.barrier()
+            with _none_lost(self.count):
+                dist.barrier()
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Replace every gradient by its sum over the processes, in one flattened all-reduce."""
         if self.count == 1:
             return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
+        flat = self.sum(torch.cat([gradient.flatten() for gradient in gradients]))
         parts = flat.split([gradient.numel() for gradient in gradients])
         torch._foreach_copy_(gradients, [part.view_as(g) for part, g in zip(parts, gradients, strict=True)])
 
     def sum(self, values: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""
         if self.count > 1:
-            dist.all_reduce(values)
+            with _none_lost(self.count):
+                dist.all_reduce(values)
         return values
 
     def gather(self, rows: Tensor) -> Tensor:
@@ -82,8 +88,52 @@ class Processes:
         # Bool tensors do not travel through every backend; bytes do.
         sent = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
         parts = [torch.empty_like(sent) for _ in range(self.count)]
-        dist.all_gather(parts, sent.contiguous())
+        with _none_lost(self.count):
+            dist.all_gather(parts, sent.contiguous())
         return torch.cat(parts).to(rows.dtype)
+
+    def highest(self, values: Sequence[int]) -> list[int]:
+        """The highest of each value over the processes; for the host, and without waiting for the device."""
+        if self.count == 1:
+            return list(values)
+        all_values = torch.tensor(values, dtype=torch.int64)
+        with _none_lost(self.count):
+            dist.all_reduce(all_values, dist.ReduceOp.MAX)
+        return all_values.tolist()
+
+    def share(self, value: Value) -> Value:
+        """The first process's value, in every process; what the others give is not looked at.
+
+        Args:
+            value: plain data. It travels pickled, between processes of this run.
+        """
+        if self.count == 1:
+            return value
+        values = [value]
+        with _none_lost(self.count):
+            dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
+        return values[0]
+
+    def spread(self, tensors: Mapping[str, Tensor] | None) -> dict[str, Tensor]:
+        """The first process's tensors, in the memory of every process's host; only it needs the file they come from.
+
+        Args:
+            tensors: those, in the first process; not looked at in the others.
+        """
+        if self.count == 1:
+            assert tensors is not None
+            return dict(tensors)
+        own = tensors if self.first and tensors is not None else {}
+        forms = self.share({name: (tensor.shape, tensor.dtype) for name, tensor in own.items()})
+        spread = {}
+        for name, (shape, dtype) in forms.items():
+            tensor = own[name].detach().cpu().contiguous() if self.first else torch.empty(shape, dtype=dtype)
+            if tensor.numel():
+                # As bytes: every backend takes them, whatever they stand for.
+                with _none_lost(self.count):
+                    dist.broadcast(tensor.view(-1).view(torch.uint8), src=0)
+            spread[name] = tensor
+        return spread
 
 
 def check_shares(batch_size: int, processes: int) -> None:
@@ -96,99 +146,87 @@ def check_shares(batch_size: int, processes: int) -> None:
         raise UserError(f"train.batch_size = {batch_size} must be divisible by the number of processes = {processes}")
 
 
-def check_devices(processes: int) -> None:
-    """Refuse more processes than there are GPUs, where there are any.
-
-    Raises:
-        UserError: naming both.
-    """
-    gpus = torch.cuda.device_count()
-    if gpus and processes > gpus:
-        raise UserError(f"train.processes = {processes}: this machine has {gpus} GPU{'s' * (gpus > 1)}; each needs one")
-
-
-def under_torchrun() -> bool:
-    """Whether `torchrun`, or a cluster's trainer that sets the same variables, started this process."""
-    return "WORLD_SIZE" in os.environ and "RANK" in os.environ
-
-
-def local_processes(setting: int | str) -> int:
-    """How many processes `train.processes` stands for on this machine."""
-    if setting == "auto":
-        return max(1, torch.cuda.device_count())
-    return int(setting)
-
-
 @contextmanager
 def joined() -> Iterator[Processes]:
-    """This process's place in the run; leaves the process group at the end."""
+    """This process's place in the run; leaves the process group at the end.
+
+    Raises:
+        UserError: when the processes cannot reach each other, or this one has no GPU of its own where there are some.
+    """
     rank, count = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     if rank:
         logger.setLevel(logging.WARNING)  # what all processes do, the first one tells
-    device = torch.device("cpu")
-    if torch.cuda.is_available():
-        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
-        torch.cuda.set_device(device)
+    device = _own_device()
     if count == 1:
         yield Processes(rank, count, device)
         return
-    options: dict[str, Any] = {"device_id": device} if device.type == "cuda" else {}
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", **options)
+    meeting, orderly = meet(rank, count), True
+    heartbeat = Heartbeat(meeting.connection(), rank, count)
+    heartbeat.start()
     try:
+        _form_group(meeting.store, rank, count, device)
         yield Processes(rank, count, device)
+    except Exception:
+        orderly = False
+        raise
     finally:
-        dist.destroy_process_group()
+        # Not after an error: leaving waits for the others, which wait in vain for what this process was to do next.
+        if orderly and dist.is_initialized():
+            dist.destroy_process_group()
+        heartbeat.stop(failed=not orderly)
 
 
-def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) -> None:
-    """Run a function in several processes on this machine, as `torchrun --standalone` does, and wait for them.
+def _own_device() -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    local, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+    if local >= gpus:
+        raise UserError(
+            f"process {local} of this machine has no GPU: there are {gpus}; start no more processes than that"
+        )
+    device = torch.device("cuda", local)
+    torch.cuda.set_device(device)
+    return device
 
-    Args:
-        work: a module's function.
-        arguments: its arguments, the same in each process.
-        processes: how many.
+
+def _form_group(store: Store, rank: int, count: int, device: torch.device) -> None:
+    """Connect every process with every other: tensors of the GPU through nccl, those of the host through gloo."""
+    gpu = device.type == "cuda"
+    options: dict[str, Any] = {"device_id": device} if gpu else {}
+    try:
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if gpu else "gloo",
+            store=store,
+            rank=rank,
+            world_size=count,
+            timeout=PATIENCE,
+            **options,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"process {rank} of {count} does not reach the others ({_reason(error)}); on several machines, name the "
+            "network between them in GLOO_SOCKET_IFNAME and NCCL_SOCKET_IFNAME"
+        ) from error
+
+
+@contextmanager
+def _none_lost(count: int) -> Iterator[None]:
+    """What goes wrong between processes is the end of one of them.
 
     Raises:
-        UserError: when that is what ended a process.
-        SystemExit: with status 1 when a process failed otherwise; it has said why.
+        UserError: for an error of the backend.
     """
-    config = LaunchConfig(
-        min_nodes=1,
-        max_nodes=1,
-        nproc_per_node=processes,
-        rdzv_backend="c10d",
-        rdzv_endpoint="localhost:0",
-        run_id=str(uuid.uuid4()),
-        max_restarts=0,
-        start_method="spawn",
-    )
-    # Processes that share a machine's cores wait for each other's threads when each takes all of them.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
-    # The launcher tells every failure in some thirty lines; ours say themselves what happened.
-    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
-    with tempfile.TemporaryDirectory() as folder:
-        mistake = Path(folder) / "mistake"
-        try:
-            elastic_launch(config, _work)(logger.level, mistake, work, *arguments)
-        except SignalException as error:
-            if error.sigval == signal.SIGINT:
-                raise KeyboardInterrupt from None
-            raise SystemExit(128 + error.sigval) from None
-        except ChildFailedError as error:
-            if mistake.is_file():
-                raise UserError(mistake.read_text(encoding="utf-8")) from None
-            raise SystemExit(1) from error
-
-
-def _work(level: int, mistake: Path, work: Callable[..., None], *arguments: Any) -> None:
-    speak(level)
     try:
-        work(*arguments)
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except UserError as error:
-        mistake.write_text(str(error), encoding="utf-8")
-        raise SystemExit(2) from None
-    except Exception:
-        traceback.print_exc()
-        raise SystemExit(1) from None
+        yield
+    except RuntimeError as error:
+        if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+            raise
+        raise UserError(
+            f"lost another of the {count} processes ({_reason(error)}); start again: the run goes on from its last "
+            "checkpoint"
+        ) from error
+
+
+def _reason(error: RuntimeError) -> str:
+    """The first sentence of a backend's error, without the place in its code."""
+    return re.sub(r"\[/[^]]*\] ", "", str(error)).split(". ")[0].splitlines()[0]

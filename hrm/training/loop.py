@@ -1,30 +1,36 @@
-"""The training loop, in the order in which things must exist: data, state, records, loop."""
+"""The training loop: from the state where a run is to its end."""
 
 from __future__ import annotations
 
-import math
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
+from hrm.artifacts import write_json
 from hrm.config import TrainSettings
 from hrm.data.batch import Batch
 from hrm.data.copies import symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
-from hrm.data.loader import TrainBatches, prefetched
+from hrm.data.loader import Position, TrainBatches, prefetched
 from hrm.errors import UserError
-from hrm.model.act import exploration_min_steps, train_step
-from hrm.model.losses import step_loss
-from hrm.progress import note, progress
-from hrm.training import checkpoint
+from hrm.progress import note, progress, warn
+from hrm.training import checkpoint, interrupts
+from hrm.training.card import ModelCard, card_of, newest_first
 from hrm.training.distributed import Processes, joined
-from hrm.training.records import Records, Window
-from hrm.training.schedule import lr_factor, total_steps
+from hrm.training.interrupts import Interrupts
+from hrm.training.records import Records
+from hrm.training.saver import Saver
+from hrm.training.schedule import total_steps
 from hrm.training.state import TrainState, fresh_state
+from hrm.training.step import Step
 from hrm.training.validation import validate
+from hrm.training.window import NotFiniteError
 from hrm.training.workspace import Workspace
+
+MOST_SKIPPED = 10
+"""Batches that a run may leave out before it is given up."""
+MEET_EVERY = 10
+"""Steps between two moments at which processes on GPUs agree whether to stop or to save: their hosts wait then."""
 
 
 def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -> None:
@@ -39,114 +45,220 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
         name: of the experiment.
 
     Raises:
-        UserError: when the dataset or a checkpoint cannot be used, another training is at work in the folder, or the
-            loss is no longer finite.
+        UserError: when the dataset, a checkpoint or the mirror cannot be used, another training is at work in the
+            folder, or a loss is no longer finite.
+        OSError: when the disk does not take the last checkpoint.
+        KeyboardInterrupt: after SIGINT, when the checkpoint is written.
+        SystemExit: with status 143 after SIGTERM, likewise.
     """
-    with joined() as processes, ExitStack() as held:
-        # -- data ------------------------------------------------------------------------------------------------------
+    with Interrupts() as signals, joined() as processes, ExitStack() as held:
         data = open_dataset(dataset)
-        rows = processes.rows(settings.batch_size)
-        batches = TrainBatches(data, batch_size=settings.batch_size, seed=settings.seed, rows=rows)
-        tests = symmetric_copies(data, copies=1, max_puzzles=settings.eval_puzzles, seed=settings.seed)
-        steps = steps_of(settings.epochs, settings, data)
-        interval = steps_of(settings.eval_every, settings, data)
-
-        # -- state -----------------------------------------------------------------------------------------------------
-        place, card = Workspace(run), checkpoint.card_of(settings, data)
+        place, card = Workspace(run), card_of(settings, data)
         if processes.first:
             held.enter_context(place.held())
             if aside := place.set_aside_others(card):
                 note(f"{run}: a run of other settings or data was here; moved to {aside}")
-        processes.wait()
-        if place.is_finished(card, steps):
+        if processes.share(processes.first and place.is_finished(card)):
             note(f"{place.checkpoints}: this training is finished; remove the folder to train again")
             return
-        state = fresh_state(settings, data, processes)
-        if checkpoint.resume(place.training, state, processes):
-            note(f"{place.training}: going on from step {state.step:,} of {steps:,}")
-
-        # -- loop ------------------------------------------------------------------------------------------------------
-        with Records(settings, data, place, name, step=state.step, processes=processes) as records:
-            window = Window(processes, settings.batch_size)
-            coming = prefetched(batches, state.position, steps - state.step)
-            for batch, position in progress(coming, total=steps, initial=state.step, desc=f"train {name}", unit="step"):
-                window.add(train_one(state, batch, settings, processes, steps))
-                state.position = position
-                milestone = state.step % interval == 0 or state.step == steps
-                if milestone or state.step % settings.log_every == 0:
-                    means = window.close()
-                    if not math.isfinite(means["train/loss"]):
-                        raise UserError(
-                            f"{run}: the loss is not finite at step {state.step}; lower train.optimizer.lr, "
-                            f"or go on from a checkpoint before it in {place.training}"
-                        )
-                    records.add(state.step, means)
-                if milestone:
-                    scores = validate(state.model, tests, batch_size=settings.batch_size, processes=processes)
-                    records.add(state.step, scores)
-                    records.write()
-                    checkpoint.save(place.training, state, card, processes)
-                    note(f"step {state.step:,} of {steps:,}: test puzzles {scores['eval/exact_accuracy']:.1%} exact")
-
-            # -- end ---------------------------------------------------------------------------------------------------
-            if processes.first:
-                place.publish()
-            records.finish(state)
+        saver = None
         if processes.first:
-            place.clear()
+            saver = held.enter_context(Saver(place.training, settings.checkpoints, name))
+            saver.fetch_missing()
+        state = resumed(settings, data, place, processes)
+        records = held.enter_context(Records(settings, data, place, name, step=state.step, processes=processes))
+        Training(settings, data, place, card, name, state, records, saver, signals, processes).run()
 
 
-def train_one(
-    state: TrainState, batch: Batch, settings: TrainSettings, processes: Processes, steps: int
-) -> dict[str, Tensor]:
-    """One optimizer step; nothing in it waits for the device.
+def resumed(settings: TrainSettings, data: Dataset, place: Workspace, processes: Processes) -> TrainState:
+    """The state of the newest checkpoint, or the fresh one where there is none."""
+    state = fresh_state(settings, data, processes)
+    if checkpoint.resume(place.training, state, processes):
+        note(f"{place.training}: going on from step {state.step:,}")
+    return state
 
-    Args:
-        state: changed in place; its step counts up, its position is the caller's to set.
-        batch: this process's rows of the global batch.
-        settings: of the training.
-        processes: those that share the global batch.
-        steps: of the whole run, for the schedule.
 
-    Returns:
-        The metric sums of this process's rows, see `hrm.model.losses.StepLoss`.
-    """
-    state.step += 1
-    model, device = state.model, processes.device
-    min_steps = exploration_min_steps(
-        settings.seed,
-        state.step,
-        batch_size=settings.batch_size,
-        probability=model.halt_exploration,
-        halt_max_steps=model.halt_max_steps,
-    )[processes.rows(settings.batch_size)]
-    offered = (torch.from_numpy(array) for array in (batch.inputs, batch.labels, batch.puzzle_ids))
-    inputs_BL, labels_BL, puzzle_ids_B = (tensor.to(device, non_blocking=True) for tensor in offered)
+class Training:
+    """A run in one of its processes."""
 
-    state.carry, outputs = train_step(
-        model, state.carry, inputs_BL, labels_BL, puzzle_ids_B, min_steps_B=min_steps.to(device, non_blocking=True)
-    )
-    loss = step_loss(outputs, state.carry, settings.loss)
-    (loss.total / settings.batch_size).backward()
-    processes.sum_gradients(list(model.parameters()))
+    def __init__(
+        self,
+        settings: TrainSettings,
+        data: Dataset,
+        place: Workspace,
+        card: ModelCard,
+        name: str,
+        state: TrainState,
+        records: Records,
+        saver: Saver | None,
+        signals: Interrupts,
+        processes: Processes,
+    ) -> None:
+        self.settings, self.data, self.place, self.card, self.name = settings, data, place, card, name
+        self.state, self.records, self.saver = state, records, saver
+        self.signals, self.processes = signals, processes
+        rows = processes.rows(settings.batch_size)
+        self.batches = TrainBatches(data, batch_size=settings.batch_size, seed=settings.seed, rows=rows)
+        self.tests = symmetric_copies(data, copies=1, max_puzzles=settings.eval_puzzles, seed=settings.seed)
+        self.steps = steps_of(settings.epochs, settings, data)
+        self.interval = steps_of(settings.eval_every, settings, data)
+        self.take_step = Step(settings, self.steps, processes)
+        self.saved_step = state.step
+        self.begins: dict[int, Position] = {}
+        """Where the batches of the steps since the last logged point begin."""
 
-    factor = lr_factor(
-        state.step,
-        warmup_steps=settings.optimizer.warmup_steps,
-        total_steps=steps,
-        min_ratio=settings.optimizer.lr_min_ratio,
-    )
-    for group in state.optimizer.param_groups:
-        group["lr"] = settings.optimizer.lr * factor
-    state.optimizer.step()
-    state.optimizer.zero_grad()
-    if state.puzzle_optimizer is not None and outputs.puzzle_vectors_BE is not None:
-        for group in state.puzzle_optimizer.param_groups:
-            group["lr"] = settings.optimizer.puzzle_lr * factor
-        gradients_BE = outputs.puzzle_vectors_BE.grad
-        assert gradients_BE is not None
-        state.puzzle_optimizer.step(processes.gather(state.carry.puzzle_ids), processes.gather(gradients_BE))
-    return loss.metrics
+    def run(self) -> None:
+        """Train to the end, and leave the records of a finished run."""
+        while not self.is_done():
+            try:
+                self.train()
+            except NotFiniteError as error:
+                self.leave_out(error.step)
+            except Exception:
+                self.rescue()
+                raise
+        if self.saver is not None:
+            self.saver.wait()
+            best = self.records.best_step if self.settings.result == "best" else None
+            self.place.publish(checkpoint.folder_name(best or self.state.step))
+        self.records.finish(self.state)
+        if self.saver is not None:
+            self.place.clear()
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    def train(self) -> None:
+        """Step by step, to the end of the run or to the validation at which its patience ends.
+
+        Raises:
+            NotFiniteError: when a loss or gradient was not.
+        """
+        state, records = self.state, self.records
+        if self.is_milestone() and not self.processes.share(records.is_validated(state.step)):
+            self.validate()  # the run was stopped between this checkpoint and its validation
+        for batch, position in self.coming_batches():
+            self.begins[state.step + 1] = state.position
+            self.take_step(state, batch, position)
+            if self.is_milestone() or state.step % self.settings.log_every == 0:
+                records.add(state.step, state.window.close() | {"train/parameter_norm": state.parameter_norm})
+                records.add_speed(state.step)
+                self.begins.clear()
+            if self.is_milestone() or self.is_save_due():
+                self.save()
+            self.stop_if_asked()
+            if self.is_milestone():
+                self.validate()
+                if self.is_done():
+                    return
+
+    def coming_batches(self) -> Iterator[tuple[Batch, Position]]:
+        """The batches to the end of the run, each with the position after it, and a progress bar."""
+        done = self.state.step
+        coming = prefetched(self.batches, self.state.position, self.steps - done, self.state.skipped)
+        return progress(coming, total=self.steps, initial=done, desc=f"train {self.name}", unit="step")
+
+    # -- what happens between steps ------------------------------------------------------------------------------------
+
+    def is_milestone(self) -> bool:
+        """Whether a validation follows the present step."""
+        step = self.state.step
+        return step > 0 and (step % self.interval == 0 or step == self.steps)
+
+    def is_done(self) -> bool:
+        """Whether the run is at its end; the same in every process."""
+        at_end = self.state.step >= self.steps and self.records.is_validated(self.state.step)
+        return self.processes.share(at_end or self.records.is_exhausted)
+
+    def is_save_due(self) -> bool:
+        """Whether the settings ask for a checkpoint now; the same in every process."""
+        due = self.saver is not None and self.saver.is_due(self.state.step - self.saved_step)
+        return self.meets() and self.processes.highest([due])[0] > 0
+
+    def meets(self) -> bool:
+        """Whether the processes agree on something after the present step; on GPUs not after each."""
+        waits = self.processes.count > 1 and self.processes.device.type == "cuda"
+        return not waits or self.state.step % MEET_EVERY == 0
+
+    def save(self) -> None:
+        """Hand a copy of the state to the saver.
+
+        Raises:
+            NotFiniteError: when a loss or gradient since the last logged point was not.
+        """
+        if self.state.step == self.saved_step:
+            return
+        taken = checkpoint.snapshot(self.state, self.card, self.processes)
+        if self.saver is not None and taken is not None:
+            self.records.write()
+            self.saver.save(taken, best=self.records.best_step)
+        self.saved_step = self.state.step
+
+    def stop_if_asked(self) -> None:
+        """End when any process has received a signal, after a checkpoint.
+
+        Raises:
+            KeyboardInterrupt: for SIGINT.
+            SystemExit: for SIGTERM.
+        """
+        if not self.meets() or not (signum := self.processes.highest([self.signals.received])[0]):
+            return
+        self.save()
+        if self.saver is not None:
+            self.saver.wait()
+        note(f"{self.place.training}: stopped at step {self.state.step:,}; `hrm train {self.name}` goes on from there")
+        interrupts.end(signum)
+
+    def validate(self) -> None:
+        """Score the test puzzles with the weights that predict."""
+        step, settings = self.state.step, self.settings
+        with self.state.predicting() as model:
+            scores = validate(
+                model,
+                self.tests,
+                batch_size=settings.batch_size,
+                processes=self.processes,
+                between=self.stop_if_asked,
+            )
+        self.records.add(step, scores)
+        self.records.write()
+        self.records.time_from(step)
+        note(f"step {step:,} of {self.steps:,}: test puzzles {scores['eval/exact_accuracy']:.1%} exact")
+
+    # -- what goes wrong -----------------------------------------------------------------------------------------------
+
+    def leave_out(self, step: int) -> None:
+        """Go back to the last checkpoint, and leave out the batch of a step that was not finite from then on.
+
+        Raises:
+            UserError: where the settings do not ask for it, or it has happened too often.
+        """
+        begin = self.batches.skip(self.begins[step], self.state.skipped)
+        skipped = [*self.state.skipped, begin]
+        report = self.place.run / "not_finite.json"
+        if self.saver is not None:
+            draw, _ = self.batches.draw(begin)
+            rows = {"examples": draw.examples_B.tolist(), "variants": draw.variants_B.tolist()}
+            write_json(report, {"step": step, **begin._asdict(), **rows})
+            self.saver.settle()
+        last = next(iter(newest_first(self.place.training)), None)
+        told = f"{self.place.run}: loss or gradient not finite at step {step}; {report} names the rows of its batch"
+        if self.settings.not_finite == "stop" or len(skipped) > MOST_SKIPPED:
+            raise UserError(
+                f"{told}; lower train.optimizer.lr, or set train.not_finite to skip; "
+                + (f"the last good checkpoint is {last}" if last else "there is no checkpoint before it")
+            )
+        warn(f"{told}; going back to {last or 'the start'}, and on without it")
+        self.state = resumed(self.settings, self.data, self.place, self.processes)
+        self.state.skipped = skipped
+        self.saved_step = self.state.step
+        self.records.forget_after(self.state.step)
+        self.begins.clear()
+
+    def rescue(self) -> None:
+        """Keep what was learned when an error ends the training; several processes could only save together."""
+        if self.processes.count == 1 and self.state.whole:
+            with suppress(NotFiniteError, OSError):
+                self.save()
 
 
 def steps_of(epochs: int, settings: TrainSettings, dataset: Dataset) -> int:

@@ -6,53 +6,15 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-from torch import Tensor, stack
-
 from hrm import provenance, tracking
 from hrm.artifacts import write_json
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.tracking.curves import Curves
 from hrm.training.distributed import Processes
+from hrm.training.speed import Speed
 from hrm.training.state import TrainState
 from hrm.training.workspace import Workspace
-
-OVER_HALTED = ("token_accuracy", "exact_accuracy", "q_halt_accuracy", "steps")
-"""Metrics that are means over the rows that halted; the others are means over all rows."""
-
-
-class Window:
-    """Metric sums of the steps since the last logged point; they stay on the device until it is closed."""
-
-    def __init__(self, processes: Processes, batch_size: int) -> None:
-        """Begin an empty window.
-
-        Args:
-            processes: those that share a global batch.
-            batch_size: examples of the global batch.
-        """
-        self._processes, self._batch_size = processes, batch_size
-        self._sums: dict[str, Tensor] = {}
-        self._steps = 0
-
-    def add(self, metrics: dict[str, Tensor]) -> None:
-        """Add the sums of one step."""
-        self._sums = {name: self._sums.get(name, 0) + value for name, value in metrics.items()}
-        self._steps += 1
-
-    def close(self) -> dict[str, float]:
-        """The means over the window, as `train/<metric>`, and a new window; waits for the device.
-
-        Every process must call this.
-        """
-        values = self._processes.sum(stack(list(self._sums.values()))).tolist()
-        sums = dict(zip(self._sums, values, strict=True))
-        halted, rows = sums.pop("count"), self._steps * self._batch_size
-        self._sums, self._steps = {}, 0
-        means = {name: value / rows for name, value in sums.items() if name not in OVER_HALTED}
-        if halted:
-            means |= {name: sums[name] / halted for name in OVER_HALTED}
-        return {f"train/{name}": value for name, value in means.items()}
 
 
 class Records:
@@ -74,10 +36,11 @@ class Records:
             step: the run goes on from there.
             processes: of the run; the first one keeps the records.
         """
-        self._kept = processes.first
+        self._kept, self._settings = processes.first, settings
         if not self._kept:
             return
-        self._settings, self._dataset, self._place, self._processes = settings, dataset, place, processes
+        self._dataset, self._place, self._processes = dataset, place, processes
+        self._speed = Speed(settings, dataset, processes, step)
         self._first_step, self._started = step, time.monotonic()
         self._curves = Curves(place.training / "curves.csv", up_to=step)
         self._curves.write(place.run / "curves.csv")
@@ -99,6 +62,45 @@ class Records:
             self._curves.add(step, values)
             self._tracker.metrics(values, step)
 
+    def add_speed(self, step: int) -> None:
+        """Tell the trackers how fast the steps since the last call were.
+
+        The curves leave it out: they are the same whenever and wherever a run is repeated.
+        """
+        if self._kept:
+            self._tracker.metrics(self._speed.since_last(step), step)
+
+    def time_from(self, step: int) -> None:
+        """Leave what was done besides training out of the speed."""
+        if self._kept:
+            self._speed.restart(step)
+
+    def forget_after(self, step: int) -> None:
+        """The run goes back to a step."""
+        if self._kept:
+            self._curves = Curves(self._place.training / "curves.csv", up_to=step)
+            self.time_from(step)
+
+    def is_validated(self, step: int) -> bool:
+        """Whether the validation of a step is done."""
+        return self._kept and self._settings.metric in self._curves.rows.get(step, {})
+
+    @property
+    def best_step(self) -> int | None:
+        """Of the best validation so far, the first of equals; None before any."""
+        scores = self._scores() if self._kept else {}
+        return max(scores, key=lambda step: (scores[step], -step), default=None)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether as many validations as `patience` says have passed without a better one."""
+        patience, best = self._settings.patience, self.best_step
+        return patience is not None and best is not None and sum(step > best for step in self._scores()) >= patience
+
+    def _scores(self) -> dict[int, float]:
+        metric = self._settings.metric
+        return {step: row[metric] for step, row in self._curves.rows.items() if metric in row}
+
     def write(self) -> None:
         """Write the curves so far."""
         if self._kept:
@@ -112,6 +114,8 @@ class Records:
         examples = (state.step - self._first_step) * self._settings.batch_size
         summary: dict[str, Any] = {
             "steps": state.step,
+            "best_step": self.best_step,
+            "skipped_batches": len(state.skipped),
             "parameters": sum(parameter.numel() for parameter in state.model.parameters()),
             **{name: round(value, 6) for name, value in self._curves.last().items()},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from hrm.data.batch import IGNORED
@@ -12,7 +14,9 @@ from hrm.training.distributed import Processes
 
 
 @torch.no_grad()
-def validate(model: HRM, copies: Copies, *, batch_size: int, processes: Processes) -> dict[str, float]:
+def validate(
+    model: HRM, copies: Copies, *, batch_size: int, processes: Processes, between: Callable[[], None]
+) -> dict[str, float]:
     """Scores of the evaluation protocol over all of `copies`, shared among the processes.
 
     Args:
@@ -20,14 +24,18 @@ def validate(model: HRM, copies: Copies, *, batch_size: int, processes: Processe
         copies: the test puzzles.
         batch_size: copies that one process predicts at a time.
         processes: every process must call this.
+        between: called before each batch, in every process equally often.
 
     Returns:
         `eval/exact_accuracy`, `eval/token_accuracy` and `eval/q_halt_accuracy`, from 0 to 1.
     """
     # Count, exact rows, token accuracy, right verdicts of the Q head.
     sums = torch.zeros(4, dtype=torch.float64, device=processes.device)
-    stride = batch_size * processes.count
-    for start in range(processes.rank * batch_size, len(copies), stride):
+    offset, stride = processes.rank * batch_size, processes.count * batch_size
+    for start in range(offset, offset + len(copies), stride):
+        between()
+        if start >= len(copies):
+            break
         batch = copies.batch(slice(start, start + batch_size))
         inputs_BL, labels_BL = (torch.from_numpy(x).to(processes.device) for x in (batch.inputs, batch.labels))
         solution = solve(model, inputs_BL, torch.from_numpy(batch.puzzle_ids).to(processes.device))

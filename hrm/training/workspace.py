@@ -2,7 +2,7 @@
 
 training/               the run's latest checkpoints and its curves, until it is done; no pipeline tool tracks it,
                         so that none takes an interrupted run away
-checkpoints/            the last checkpoint of the finished run
+checkpoints/            the checkpoint that the finished run leaves
 curves.csv  train.json  train.provenance.json
 aside-1/ ...            runs of other settings or data that were here before
 """
@@ -19,7 +19,8 @@ from pathlib import Path
 
 from hrm.artifacts import remove, written_beside
 from hrm.errors import UserError
-from hrm.training.checkpoint import ModelCard, is_intact, newest_card, newest_first
+from hrm.tracking.record import PLACE
+from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
 
 RECORDS = ("curves.csv", "train.json", "train.provenance.json")
 """Files of a finished run."""
@@ -49,11 +50,11 @@ class Workspace:
                 raise UserError(f"{self.run}: another `hrm train` is at work here; wait for it, or end it") from None
             yield
 
-    def is_finished(self, card: ModelCard, steps: int) -> bool:
+    def is_finished(self, card: ModelCard) -> bool:
         """Whether the run of this card is done, with all its records."""
-        found = newest_card(self.checkpoints) if any(map(is_intact, newest_first(self.checkpoints))) else None
         complete = all((self.run / name).is_file() for name in RECORDS)
-        return complete and found is not None and _same_run(found, card) and found.step == steps
+        intact = any(is_intact(folder) for folder in newest_first(self.checkpoints))
+        return complete and intact and _belongs(newest_card(self.checkpoints), card)
 
     def set_aside_others(self, card: ModelCard) -> Path | None:
         """Move what belongs to another run than that of `card` out of the way; nothing is ever removed.
@@ -68,6 +69,7 @@ class Workspace:
             moved += [self.checkpoints, *(self.run / name for name in RECORDS)]
         if not moved:
             return None
+        moved.append(self.run / PLACE)  # else the next run would be logged into this one's
         aside = next(place for number in count(1) if not (place := self.run / f"aside-{number}").exists())
         aside.mkdir()
         for path in moved:
@@ -75,11 +77,10 @@ class Workspace:
                 path.rename(aside / path.name)
         return aside
 
-    def publish(self) -> None:
-        """Give the run's last checkpoint its final place."""
-        last = newest_first(self.training)[0]
+    def publish(self, name: str) -> None:
+        """Give one of the run's checkpoints its final place."""
         with written_beside(self.checkpoints) as beside:
-            shutil.copytree(last, beside / last.name, copy_function=_link_or_copy)
+            shutil.copytree(self.training / name, beside / name, copy_function=_link_or_copy)
 
     def clear(self) -> None:
         """Remove what only an interrupted run needs."""
@@ -91,7 +92,8 @@ def _belongs(found: ModelCard | None, card: ModelCard) -> bool:
 
 
 def _same_run(found: ModelCard, card: ModelCard) -> bool:
-    return found.train.trajectory == card.train.trajectory and found.dataset_digest == card.dataset_digest
+    origins = (found.dataset_digest, found.imported) == (card.dataset_digest, card.imported)
+    return origins and found.train.trajectory == card.train.trajectory
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -19,7 +19,7 @@ from hrm.evaluation import predictions as predictions_module
 from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import COLUMNS, Predictions, open_predictions
 from hrm.model import HRM, solve
-from hrm.training.checkpoint import load_model
+from hrm.training.card import load_model
 
 
 @pytest.fixture(scope="module")

@@ -1,3 +1,4 @@
+import shutil
 from dataclasses import fields
 from typing import Any
 
@@ -172,6 +173,61 @@ class TestTargetOfContinuing:
         assert carry.halted.all()
 
 
+class TestContinuingThatIsNotLearned:
+    def test_a_row_halts_when_it_is_more_likely_right_than_wrong(self, make_hrm) -> None:
+        model, rows = make_hrm(learns_continue=False, halt_max_steps=3), 16
+        torch.nn.init.normal_(model.q_head.weight)
+        minimum = torch.tensor([2] + [0] * 15)
+        _, first = train_step(model, initial_carry(model, rows), *offer(0, rows), min_steps_B=minimum)
+        seen = set()
+        for shift in (-first.q_halt_B.median(), torch.tensor(-100.0)):  # half of the rows want to halt, then none
+            with torch.no_grad():  # going on looks better to all, which must not matter
+                model.q_head.bias += torch.stack((shift, torch.tensor(100.0)))
+            carry = initial_carry(model, rows)
+            for step in range(4):
+                carry, outputs = train_step(model, carry, *offer(step, rows), min_steps_B=minimum)
+                expected = ((outputs.q_halt_B > 0) | (carry.steps == 3)) & (carry.steps >= minimum)
+                assert torch.equal(carry.halted, expected)
+                seen |= {(n, done) for n, done in zip(carry.steps.tolist(), carry.halted.tolist(), strict=True)}
+        assert seen == {(1, True), (1, False), (2, True), (2, False), (3, True)}
+
+    def test_a_value_of_zero_goes_on(self, make_hrm) -> None:
+        model = make_hrm(learns_continue=False)
+        torch.nn.init.zeros_(model.q_head.bias)
+        carry, _ = train_step(model, initial_carry(model, ROWS), *offer(0), min_steps_B=no_minimum())
+        assert not carry.halted.any()
+
+    @pytest.mark.parametrize(("learns_continue", "segments"), [(True, 2), (False, 1)])
+    def test_takes_no_second_segment_and_has_no_loss(self, make_hrm, learns_continue: bool, segments: int) -> None:
+        model, updates = make_hrm(learns_continue=learns_continue), []
+        torch.nn.init.normal_(model.q_head.weight)
+        for module in (model.H, model.L):
+            module.register_forward_hook(lambda *_: updates.append(None))
+        carry, outputs = train_step(model, initial_carry(model, ROWS), *offer(0), min_steps_B=no_minimum())
+        assert len(updates) == segments * 2 * (2 + 1)
+        loss = step_loss(outputs, carry, "stablemax")
+        assert (outputs.target_q_continue_B is not None) is learns_continue
+        assert ("q_continue_loss" in loss.metrics) is learns_continue
+        loss.total.backward()
+        assert (model.q_head.bias.grad != 0).tolist() == [True, learns_continue]
+
+    def test_trains_all_else_as_before(self, make_hrm) -> None:
+        gradients = []
+        for learns_continue in (True, False):
+            model = make_hrm(learns_continue=learns_continue)
+            carry, outputs = train_step(model, initial_carry(model, ROWS), *offer(0), min_steps_B=no_minimum())
+            loss = step_loss(outputs, carry, "stablemax").metrics
+            gradients.append((outputs.logits_BLV, outputs.q_halt_B, loss["token_loss"], loss["q_halt_loss"]))
+        torch.testing.assert_close(*gradients, rtol=0, atol=0)
+
+
+def test_looking_ahead_reads_no_answer(make_hrm) -> None:
+    model, answers = make_hrm(), []
+    model.output_head.register_forward_hook(lambda *_: answers.append(None))
+    train_step(model, initial_carry(model, ROWS), *offer(0), min_steps_B=no_minimum())
+    assert len(answers) == 1
+
+
 def test_rows_do_not_depend_on_the_batch_they_are_in(make_hrm) -> None:
     """What lets the global batch be cut over any number of processes."""
     model = make_hrm()
@@ -257,10 +313,10 @@ class TestExploration:
         assert self.draw(batch_size=1000, probability=1).unique().tolist() == [2, 3, 4, 5]
 
 
-@pytest.mark.parametrize("width", [0, 16])
-def test_a_training_segment_and_its_loss_are_one_graph(make_hrm, width: int) -> None:
-    model = make_hrm(puzzle_embedding_width=width)
+def assert_one_graph(model: HRM, backend: str, **compiling: Any) -> None:
+    """`train_segment` and its loss compile into one graph, and the graph's loss and gradients are theirs."""
     carry = refill(model, initial_carry(model, ROWS), *offer(0))
+    width = 0 if model.puzzle_embedding is None else 16
 
     def loss_of_segment(vectors: torch.Tensor | None) -> torch.Tensor:
         after, outputs = train_segment(model, carry, vectors, no_minimum())
@@ -272,5 +328,34 @@ def test_a_training_segment_and_its_loss_are_one_graph(make_hrm, width: int) -> 
         inputs = [*model.parameters()] + ([vectors] if width else [])
         return [loss, *torch.autograd.grad(loss, inputs)]
 
-    compiled = torch.compile(loss_of_segment, backend="eager", fullgraph=True)
-    torch.testing.assert_close(gradients(compiled), gradients(loss_of_segment))
+    torch.compiler.reset()  # what was compiled for other models counts against the limit of recompilations
+    compiled = torch.compile(loss_of_segment, backend=backend, fullgraph=True, **compiling)
+    torch.testing.assert_close(gradients(compiled), gradients(loss_of_segment), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"puzzle_embedding_width": 0},
+        {"learns_continue": False},
+        {"gradient_cycles": 1},
+        {"gradient_cycles": 2},
+        {"attention": "sdpa"},
+        {"attention": "matmul"},
+    ],
+    ids=str,
+)
+def test_a_training_segment_and_its_loss_are_one_graph(make_hrm, changes: dict[str, Any]) -> None:
+    assert_one_graph(make_hrm(**changes), "eager")
+
+
+# The real compiler, which takes seconds: once with all that is on by default, once without.
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"learns_continue": False, "gradient_cycles": 1, "attention": "sdpa"}],
+    ids=["as published", "every departure"],
+)
+def test_the_compiled_step_equals_the_eager_one(make_hrm, changes: dict[str, Any]) -> None:
+    assert_one_graph(make_hrm(H_cycles=1, L_cycles=1, **changes), "inductor", dynamic=False)

@@ -1,4 +1,5 @@
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -10,15 +11,18 @@ STATE = (2, 6, 16)
 """Two rows of the small network: one prefix position, five tokens, hidden width 16."""
 
 
-def run_segment(model: HRM, **changes: torch.Tensor) -> Segment:
+def segment_arguments(model: HRM) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    arguments = {
+    return {
         "z_H": torch.randn(STATE, generator=generator).to(model.dtype),
         "z_L": torch.randn(STATE, generator=generator).to(model.dtype),
         "inputs_BL": torch.tensor([[1, 2, 3, 4, 5], [6, 0, 1, 0, 2]], dtype=torch.int32),
         "puzzle_vectors_BE": torch.randn(2, 16, generator=generator),
     }
-    return model(**{**arguments, **changes})
+
+
+def run_segment(model: HRM, **changes: torch.Tensor) -> Segment:
+    return model(**{**segment_arguments(model), **changes})
 
 
 def test_published_size_has_27_million_parameters() -> None:
@@ -86,6 +90,49 @@ def test_gradients_equal_those_of_the_last_two_updates_alone(make_hrm) -> None:
         torch.testing.assert_close(gradient, dict(model.named_parameters())[name].grad)
 
 
+class TestGradientCycles:
+    def transcribed(self, model: HRM, H_cycles: int, L_cycles: int, gradient_cycles: int) -> torch.Tensor:
+        """The output of a segment, written cycle by cycle, cut off before the first differentiated one."""
+        arguments = segment_arguments(model)
+        z_H, z_L = arguments["z_H"], arguments["z_L"]
+        x = model.embed(arguments["inputs_BL"], arguments["puzzle_vectors_BE"])
+        for cycle in range(H_cycles):
+            for _ in range(L_cycles):
+                z_L = model.L(z_L, z_H + x, model.rotary)
+            z_H = model.H(z_H, z_L, model.rotary)
+            if cycle < H_cycles - gradient_cycles:
+                z_H, z_L = z_H.detach(), z_L.detach()
+        return model.output_head(z_H[:, 1:])
+
+    def gradients(self, model: HRM, logits: torch.Tensor) -> dict[str, torch.Tensor]:
+        names, parameters = zip(*model.named_parameters(), strict=True)
+        gradients = torch.autograd.grad(logits.square().sum(), parameters, allow_unused=True)
+        return {name: gradient for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+
+    @pytest.mark.parametrize("L_cycles", [1, 2])
+    @pytest.mark.parametrize("gradient_cycles", [1, 2, 3])
+    def test_are_differentiated_in_full_and_no_others(self, make_hrm, L_cycles: int, gradient_cycles: int) -> None:
+        model = make_hrm(H_cycles=3, L_cycles=L_cycles, gradient_cycles=gradient_cycles)
+        logits, expected = run_segment(model).logits_BLV, self.transcribed(model, 3, L_cycles, gradient_cycles)
+        torch.testing.assert_close(logits, expected, rtol=0, atol=0)
+        torch.testing.assert_close(self.gradients(model, logits), self.gradients(model, expected))
+
+    def test_change_the_gradient_and_nothing_else(self, make_hrm) -> None:
+        models = [make_hrm(H_cycles=2, gradient_cycles=cycles) for cycles in (0, 1, 2)]
+        segments = [run_segment(model) for model in models]
+        for segment in segments[1:]:
+            torch.testing.assert_close(segment, segments[0], rtol=0, atol=0)
+        gradients = [self.gradients(m, s.logits_BLV) for m, s in zip(models, segments, strict=True)]
+        for fewer, more in pairwise(gradients):
+            for name in ("L.blocks.0.mlp.down.weight", "token_embedding.weight"):
+                assert (fewer[name] - more[name]).norm() > 0.01 * more[name].norm()
+
+    def test_of_a_single_update_each_are_the_one_step_gradient(self, make_hrm) -> None:
+        one_step, one_cycle = (make_hrm(L_cycles=1, gradient_cycles=cycles) for cycles in (0, 1))
+        expected = self.gradients(one_step, run_segment(one_step).logits_BLV)
+        torch.testing.assert_close(self.gradients(one_cycle, run_segment(one_cycle).logits_BLV), expected)
+
+
 def test_the_carried_states_are_detached_and_receive_no_gradient(make_hrm) -> None:
     z_H = torch.randn(STATE, requires_grad=True)
     segment = run_segment(make_hrm(), z_H=z_H)
@@ -110,6 +157,26 @@ def test_q_values_are_read_from_position_0_and_logits_after_the_prefix(make_hrm)
     q = segment.z_H[:, 0] @ model.q_head.weight.T + model.q_head.bias
     torch.testing.assert_close(torch.stack([segment.q_halt_B, segment.q_continue_B], dim=1), q)
     torch.testing.assert_close(segment.logits_BLV, segment.z_H[:, 1:] @ model.output_head.weight.T)
+
+
+@pytest.mark.parametrize("layers", [0, 1, 2])
+@pytest.mark.parametrize("positions", ["rope", "learned"])
+def test_q_values_alone_equal_those_of_a_segment(make_hrm, layers: int, positions: str) -> None:
+    model = make_hrm(H_layers=layers, positions=positions)
+    torch.nn.init.normal_(model.q_head.weight)
+    segment = run_segment(model)
+    alone = model.q_values(**segment_arguments(model))
+    torch.testing.assert_close(alone, (segment.q_halt_B, segment.q_continue_B))
+    assert not any(q.requires_grad for q in alone)
+
+
+def test_every_block_has_the_kernel_of_the_model(make_hrm) -> None:
+    # The sizes are those of a short float32 sequence: "auto" and "matmul" are the same.
+    auto, matmul, sdpa = (run_segment(make_hrm(attention=backend)) for backend in ("auto", "matmul", "sdpa"))
+    assert torch.equal(auto.logits_BLV, matmul.logits_BLV)
+    torch.testing.assert_close(sdpa, matmul, rtol=1e-4, atol=1e-5)
+    model = make_hrm(attention="flash3", H_layers=2)
+    assert {block.attention.backend for module in (model.H, model.L) for block in module.blocks} == {"flash3"}
 
 
 class TestInput:

@@ -101,7 +101,7 @@ def test_rotary_tables_are_float32_and_in_no_checkpoint() -> None:
 
 @pytest.mark.parametrize("rope", [True, False])
 def test_attention_equals_its_formula_for_each_head(rope: bool) -> None:
-    layer, x = Attention(hidden=8, heads=2), torch.randn(3, 5, 8)
+    layer, x = Attention(hidden=8, heads=2, backend="auto"), torch.randn(3, 5, 8)
     rotary = RotaryTables(positions=5, head_width=4) if rope else None
     heads = []
     for head in range(2):
@@ -113,7 +113,19 @@ def test_attention_equals_its_formula_for_each_head(rope: bool) -> None:
 
 
 def test_block_normalises_after_each_residual_sum() -> None:
-    block, x = Block(hidden=8, heads=2, expansion=1), torch.randn(2, 3, 8)
+    block, x = Block(hidden=8, heads=2, expansion=1, backend="auto"), torch.randn(2, 3, 8)
     middle = rms_norm(x + block.attention(x, None))
     torch.testing.assert_close(block(x, None), rms_norm(middle + block.mlp(middle)))
     assert {name for name, _ in block.named_parameters() if "bias" in name} == set()
+
+
+def test_the_first_positions_of_a_block_can_be_had_alone() -> None:
+    block, x = Block(hidden=8, heads=2, expansion=1, backend="auto"), torch.randn(2, 3, 8)
+    rotary = RotaryTables(positions=3, head_width=4)
+    torch.testing.assert_close(block(x, rotary, 2), block(x, rotary)[:, :2])
+
+
+def test_the_kernel_of_a_block_is_the_one_it_was_given() -> None:
+    block = Block(hidden=8, heads=2, expansion=1, backend="flash2")
+    with pytest.raises(ValueError, match="attention = flash2 needs a GPU"):
+        block(torch.randn(2, 3, 8), None)

@@ -40,7 +40,19 @@ def test_stablemax_is_float64_inside() -> None:
     assert loss.item() == pytest.approx(1 / 1001 / 1e9, rel=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["stablemax", "softmax"])
+def test_stablemax_in_float32_is_the_same_up_to_rounding() -> None:
+    logits, labels = (5 * torch.randn(4, 3, 7)).bfloat16(), torch.randint(-1, 7, (4, 3), dtype=torch.int32)
+    labels[labels < 0] = IGNORED
+    losses = token_losses(logits, labels, "stablemax-float32")
+    exact = token_losses(logits, labels, "stablemax")
+    assert losses.dtype is torch.float32
+    assert exact.dtype is torch.float64
+    torch.testing.assert_close(losses, exact.float(), rtol=1e-5, atol=1e-6)
+    assert not torch.equal(losses.double(), exact)
+    assert (losses[labels == IGNORED] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["stablemax", "stablemax-float32", "softmax"])
 def test_probabilities_of_all_labels_sum_to_one(kind: str) -> None:
     logits = (5 * torch.randn(1, 1, 9)).expand(9, 1, 9)
     losses = token_losses(logits, torch.arange(9)[:, None], kind)
@@ -87,7 +99,7 @@ def sigmoid_entropy(q: float, target: float) -> float:
     return -target * math.log(p) - (1 - target) * math.log(1 - p)
 
 
-@pytest.mark.parametrize("kind", ["stablemax", "softmax"])
+@pytest.mark.parametrize("kind", ["stablemax", "stablemax-float32", "softmax"])
 def test_loss_and_metrics_equal_a_row_by_row_transcription(kind: str) -> None:
     outputs, carry = step()
     expected = dict.fromkeys(
@@ -97,9 +109,7 @@ def test_loss_and_metrics_equal_a_row_by_row_transcription(kind: str) -> None:
         labelled = [(at, label) for at, label in enumerate(carry.labels[row].tolist()) if label != -100]
         right = [outputs.logits_BLV[row, at].argmax().item() == label for at, label in labelled]
         for at, label in labelled:
-            scores = (
-                stablemax(outputs.logits_BLV[row, at]) if kind == "stablemax" else outputs.logits_BLV[row, at].exp()
-            )
+            scores = outputs.logits_BLV[row, at].exp() if kind == "softmax" else stablemax(outputs.logits_BLV[row, at])
             expected["token_loss"] -= math.log(scores[label] / scores.sum()) / len(labelled)
         q_halt = outputs.q_halt_B[row].item()
         expected["q_halt_loss"] += sigmoid_entropy(q_halt, float(all(right)))

@@ -6,7 +6,7 @@ import pytest
 import small_run
 
 from hrm.data.dataset import Dataset
-from hrm.training.checkpoint import LoadedModel, load_model
+from hrm.training.card import LoadedModel, load_model
 
 
 @pytest.fixture(scope="session")

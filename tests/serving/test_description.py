@@ -7,7 +7,7 @@ import pytest
 from hrm.config import RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.description import Story, describe
-from hrm.training.checkpoint import LoadedModel
+from hrm.training.card import LoadedModel
 
 CODE = {"version": "0", "digest": "0" * 64, "git_commit": None}
 VOTE = {"pass@1": 0.5, "tasks": 400, "test_inputs": 419, "copies": 1, "predictions": 419}

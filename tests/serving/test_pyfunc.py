@@ -9,14 +9,14 @@ import pytest
 import small_run
 import torch
 from mlflow.pyfunc.model import PythonModelContext
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from hrm.config import HaltingSettings, ModelSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.package import example, identifiers, requirements
 from hrm.serving.pyfunc import PuzzleModel, signature
 from hrm.serving.solve import solve_puzzles
-from hrm.training.checkpoint import load_model
+from hrm.training.card import load_model
 
 
 def model_of(**artifacts: Path) -> PuzzleModel:
@@ -39,7 +39,7 @@ def arc_solver(arc: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Puzzle
     weights = load_file(folder / "model.safetensors")
     weights["puzzle_embedding.table"].normal_()
     weights["q_head.weight"].normal_()
-    save_file(weights, folder / "model.safetensors")
+    small_run.write_weights(folder, weights)
     (folder / "identifiers.json").write_text(json.dumps(identifiers(arc)))
     return model_of(
         weights=folder / "model.safetensors", card=folder / "model.json", identifiers=folder / "identifiers.json"

@@ -6,7 +6,7 @@ from hrm.data.dataset import Dataset
 from hrm.model.act import solve
 from hrm.serving import solve as serving
 from hrm.serving.solve import solve_puzzles
-from hrm.training.checkpoint import LoadedModel
+from hrm.training.card import LoadedModel
 
 
 def test_known_puzzles_are_solved(loaded: LoadedModel, sudoku: Dataset) -> None:

@@ -1,0 +1,60 @@
+"""SIGTERM and SIGINT end a training between two steps, after a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, NoReturn, Self
+
+from hrm.progress import note
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Interrupts:
+    """A context in which the first signal is only noted, for the loop to look at between steps.
+
+    A second one ends the process at once; but not where a launcher started it: that forwards the signal which a
+    terminal has sent to all, and ends by force what does not end in time.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        """The number of the signal that came, 0 when none did."""
+        self._launched = "RANK" in os.environ
+        self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():  # no other may set handlers
+            self._before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, frame: FrameType | None) -> None:
+        if self.received and not self._launched:
+            end(signum)
+        if not self.received:
+            note(
+                "stopping after this step, with a checkpoint" + ("" if self._launched else "; once more stops at once")
+            )
+        self.received = signum
+
+
+def end(signum: int) -> NoReturn:
+    """End this process as the signal asks.
+
+    Raises:
+        KeyboardInterrupt: for SIGINT.
+        SystemExit: with status 143 for SIGTERM.
+    """
+    if signum == signal.SIGINT:
+        raise KeyboardInterrupt
+    raise SystemExit(128 + signum)

@@ -1,0 +1,108 @@
+"""When checkpoints are written, by whom, and which of them stay."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from hrm.artifacts import remove
+from hrm.config import CheckpointSettings
+from hrm.progress import warn
+from hrm.training import checkpoint
+from hrm.training.card import newest_first
+from hrm.training.checkpoint import Snapshot
+from hrm.training.mirror import Mirror
+
+MIRROR_PATIENCE = 120.0
+"""Seconds that the end of a run waits for the last upload."""
+
+
+class Saver:
+    """Writes the checkpoints of a run in a thread, one at a time; a step only waits for the copy of the state."""
+
+    def __init__(self, folder: Path, settings: CheckpointSettings, name: str) -> None:
+        """Prepare; in the first process of a run.
+
+        Args:
+            folder: that the checkpoints are written into.
+            settings: when, how many stay, and the mirror that they are copied to.
+            name: of the experiment, for the mirror.
+        """
+        self._folder, self._settings = folder, settings
+        self._mirror = Mirror(settings.mirror, name, folder) if settings.mirror is not None else None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._written: Future[None] | None = None
+        self._last = time.monotonic()
+        for left in folder.glob(".step-*"):  # of a process that was killed while it wrote
+            remove(left)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._thread.shutdown()
+        if self._mirror is not None:
+            self._mirror.close(MIRROR_PATIENCE)
+
+    def fetch_missing(self) -> None:
+        """Take the newest checkpoint from the mirror where this machine has none.
+
+        Raises:
+            UserError: when the mirror cannot be read; a run that began anew would lose what is there.
+        """
+        if self._mirror is not None and not newest_first(self._folder):
+            self._mirror.pull()
+
+    def is_due(self, steps: int) -> bool:
+        """Whether the settings ask for a checkpoint so many steps after the last one."""
+        every = self._settings.every_steps
+        in_time = time.monotonic() - self._last >= 60 * self._settings.every_minutes
+        return in_time or (every is not None and steps >= every)
+
+    def save(self, taken: Snapshot, best: int | None) -> None:
+        """Write a snapshot while training goes on, and drop the checkpoints that need not stay.
+
+        A disk that does not take it is told, and training goes on.
+
+        Args:
+            taken: the state.
+            best: the step of the best validation so far, which stays.
+        """
+        self.settle()
+        self._last = time.monotonic()
+        self._written = self._thread.submit(self._write, taken, best)
+
+    def settle(self) -> None:
+        """Go on when nothing is being written; the thread has told what went wrong."""
+        if self._written is not None:
+            self._written.exception()
+
+    def wait(self) -> None:
+        """Go on when the last checkpoint is on the disk.
+
+        Raises:
+            OSError: when the disk did not take it.
+        """
+        if self._written is not None:
+            self._written.result()
+
+    def _write(self, taken: Snapshot, best: int | None) -> None:
+        try:
+            folder = checkpoint.write(self._folder, taken)
+        except OSError as error:
+            newest = next(iter(newest_first(self._folder)), None)
+            kept = f"the last good one is {newest}" if newest else "there is none yet"
+            warn(f"{self._folder / taken.name}: not written ({error.strerror or error}); {kept}")
+            raise
+        kept_names = {path.name for path in newest_first(self._folder)[: self._settings.keep]}
+        kept_names |= {checkpoint.folder_name(best)} if best is not None else set()
+        if self._mirror is not None:
+            self._mirror.push(folder, kept_names)
+        for old in newest_first(self._folder):
+            if old.name not in kept_names:
+                remove(old)
