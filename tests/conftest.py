@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from s3_server import s3  # noqa: F401
 from small_clone import make_clone
 
 from hrm.tracking.server import quiet

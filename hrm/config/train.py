@@ -109,8 +109,8 @@ class CheckpointSettings(Settings):
     keep: PositiveInt = 2
     """Newest checkpoints that stay, besides the best; more than one, in case the newest is damaged."""
     mirror: str | None = Field(None, pattern=r"^s3://[^/]+(/.+)?$")
-    """`s3://bucket/prefix` that every checkpoint is copied to, and that a machine with an empty disk resumes from; the
-    experiment's name is added to the prefix."""
+    """`s3://bucket/prefix` that every checkpoint is copied to, and that a machine with an empty disk resumes from; each
+    run has its own folder there, by name, settings and data."""
 
 
 class TrainSettings(Settings):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hrm.config import TrainSettings
 from hrm.data.dataset import open_dataset
-from hrm.training.distributed import check_devices, check_shares, launch, local_processes, under_torchrun
+from hrm.training.distributed import check_shares
+from hrm.training.launch import check_devices, launch, local_processes, under_torchrun
 from hrm.training.loop import run_training
 from hrm.training.state import check_attention
 

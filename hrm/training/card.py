@@ -6,6 +6,8 @@ step-00001000/model.json           settings, puzzle, sizes, dataset
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +52,12 @@ class ModelCard(Settings):
     """Optimizer steps behind the weights."""
     weights_digest: str = ""
     """SHA-256 of `model.safetensors`; empty where there are no weights yet."""
+
+    @property
+    def run_digest(self) -> str:
+        """What tells this run from others of the same name: settings that decide the weights, and the data."""
+        identity = json.dumps([self.train.trajectory, self.dataset_digest], sort_keys=True)
+        return hashlib.sha256(identity.encode()).hexdigest()[:12]
 
     def build(self) -> HRM:
         """A freshly initialised model of this shape."""

@@ -19,10 +19,6 @@ from torch.distributed import Store  # type: ignore[attr-defined]
 from hrm.errors import UserError
 from hrm.progress import logger
 from hrm.training.heartbeat import Heartbeat
-from hrm.training.launch import check_devices as check_devices
-from hrm.training.launch import launch as launch
-from hrm.training.launch import local_processes as local_processes
-from hrm.training.launch import under_torchrun as under_torchrun
 from hrm.training.meeting import PATIENCE, meet
 
 Value = TypeVar("Value")

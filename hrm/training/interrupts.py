@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT end a training between two steps, after a checkpoint."""
+"""SIGTERM, SIGINT and SIGHUP end a training between two steps, after a checkpoint."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NoReturn, Self
 
 from hrm.progress import note
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Interrupts:
@@ -29,7 +29,8 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # no other may set handlers
-            self._before = {signum: signal.signal(signum, self._note) for signum in SIGNALS}
+            heeded = [signum for signum in SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]  # not so under nohup
+            self._before = {signum: signal.signal(signum, self._note) for signum in heeded}
         return self
 
     def __exit__(
@@ -53,7 +54,7 @@ def end(signum: int) -> NoReturn:
 
     Raises:
         KeyboardInterrupt: for SIGINT.
-        SystemExit: with status 143 for SIGTERM.
+        SystemExit: with status 128 + the signal's number for others, 143 for SIGTERM.
     """
     if signum == signal.SIGINT:
         raise KeyboardInterrupt

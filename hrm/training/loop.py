@@ -63,7 +63,7 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
             return
         saver = None
         if processes.first:
-            saver = held.enter_context(Saver(place.training, settings.checkpoints, name))
+            saver = held.enter_context(Saver(place.training, settings.checkpoints, f"{name}/{card.run_digest}"))
             saver.fetch_missing()
         state = resumed(settings, data, place, processes)
         records = held.enter_context(Records(settings, data, place, name, step=state.step, processes=processes))
@@ -118,9 +118,8 @@ class Training:
                 self.rescue()
                 raise
         if self.saver is not None:
-            self.saver.wait()
             best = self.records.best_step if self.settings.result == "best" else None
-            self.place.publish(checkpoint.folder_name(best or self.state.step))
+            self.place.publish(self.saver.finish(best or self.state.step))
         self.records.finish(self.state)
         if self.saver is not None:
             self.place.clear()

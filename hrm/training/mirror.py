@@ -9,7 +9,6 @@ Copying happens in the background and never stops the training.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import NamedTuple
 
-from hrm.artifacts import digest, read_record, remove, written_beside
+from hrm.artifacts import digest, link_or_copy, read_record, remove, written_beside
 from hrm.errors import UserError
 from hrm.progress import note, warn
 from hrm.training.bucket import Bucket
@@ -163,7 +162,7 @@ class Mirror:
         held = Path(tempfile.mkdtemp(prefix=HELD, dir=self.training))
         try:
             for file in FILES:
-                _link_or_copy(folder / file, held / file)
+                link_or_copy(folder / file, held / file)
             if (self.training / CURVES).exists():
                 shutil.copyfile(self.training / CURVES, held / CURVES)
         except OSError:
@@ -217,11 +216,3 @@ def _verify(folder: Path) -> None:
             raise _DamagedError(f"{card} does not say the {key} of {file}") from None
         if said != digest(folder / file):
             raise _DamagedError(f"{file} is not what {card} says")
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file takes no space; not every file system has them."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

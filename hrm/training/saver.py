@@ -10,14 +10,17 @@ from typing import Self
 
 from hrm.artifacts import remove
 from hrm.config import CheckpointSettings
+from hrm.errors import UserError
 from hrm.progress import warn
 from hrm.training import checkpoint
 from hrm.training.card import newest_first
 from hrm.training.checkpoint import Snapshot
 from hrm.training.mirror import Mirror
 
-MIRROR_PATIENCE = 120.0
-"""Seconds that the end of a run waits for the last upload."""
+PATIENCE = 600.0
+"""Seconds that a finished run waits for its last upload."""
+SHORT_PATIENCE = 20.0
+"""Seconds that a run waits for it which a signal or an error ends."""
 
 
 class Saver:
@@ -29,7 +32,7 @@ class Saver:
         Args:
             folder: that the checkpoints are written into.
             settings: when, how many stay, and the mirror that they are copied to.
-            name: of the experiment, for the mirror.
+            name: of the run, for the mirror.
         """
         self._folder, self._settings = folder, settings
         self._mirror = Mirror(settings.mirror, name, folder) if settings.mirror is not None else None
@@ -47,7 +50,7 @@ class Saver:
     ) -> None:
         self._thread.shutdown()
         if self._mirror is not None:
-            self._mirror.close(MIRROR_PATIENCE)
+            self._mirror.close(SHORT_PATIENCE)
 
     def fetch_missing(self) -> None:
         """Take the newest checkpoint from the mirror where this machine has none.
@@ -90,6 +93,21 @@ class Saver:
         """
         if self._written is not None:
             self._written.result()
+
+    def finish(self, step: int) -> Path:
+        """Write and upload what is left, and give the checkpoint of a step.
+
+        Raises:
+            OSError: when the disk did not take the last one.
+            UserError: when it is neither here nor in the mirror.
+        """
+        self.wait()
+        if self._mirror is not None:
+            self._mirror.close(PATIENCE)
+        folder = self._folder / checkpoint.folder_name(step)
+        if not folder.is_dir() and (self._mirror is None or self._mirror.fetch(folder.name) is None):
+            raise UserError(f"{folder}: the best checkpoint is gone; train again, or set train.result to last")
+        return folder
 
     def _write(self, taken: Snapshot, best: int | None) -> None:
         try:

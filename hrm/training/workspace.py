@@ -10,14 +10,13 @@ aside-1/ ...            runs of other settings or data that were here before
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hrm.artifacts import remove, written_beside
+from hrm.artifacts import link_or_copy, remove, written_beside
 from hrm.errors import UserError
 from hrm.tracking.record import PLACE
 from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
@@ -77,10 +76,10 @@ class Workspace:
                 path.rename(aside / path.name)
         return aside
 
-    def publish(self, name: str) -> None:
+    def publish(self, checkpoint: Path) -> None:
         """Give one of the run's checkpoints its final place."""
         with written_beside(self.checkpoints) as beside:
-            shutil.copytree(self.training / name, beside / name, copy_function=_link_or_copy)
+            shutil.copytree(checkpoint, beside / checkpoint.name, copy_function=link_or_copy)
 
     def clear(self) -> None:
         """Remove what only an interrupted run needs."""
@@ -94,11 +93,3 @@ def _belongs(found: ModelCard | None, card: ModelCard) -> bool:
 def _same_run(found: ModelCard, card: ModelCard) -> bool:
     origins = (found.dataset_digest, found.imported) == (card.dataset_digest, card.imported)
     return origins and found.train.trajectory == card.train.trajectory
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """A second name for a file takes no space; not every file system has them."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -1,7 +1,5 @@
 """Copies of checkpoints in a real S3 server, reached through a proxy where the network has to fail."""
 
-# ruff: noqa: F811
-
 import hashlib
 import json
 import logging
@@ -15,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from s3_server import SECRET, S3Server, s3  # noqa: F401
+from s3_server import SECRET, S3Server
 
 from hrm.errors import UserError
 from hrm.training.mirror import Mirror
