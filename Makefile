@@ -15,7 +15,7 @@ export WANDB_MODE ?= offline
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types lock clean
+.PHONY: help setup demo test bench lint types lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ demo: $(READY) ## Raw puzzles to registered models: three small experiments on a
 
 test: $(READY) ## All tests
 	python -m pytest
+
+bench: $(READY) ## Measure speed, into docs/benchmarks.md
+	python -m benchmarks --write
 
 lint: $(READY) ## Style: ruff
 	ruff check .

@@ -23,5 +23,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let a longer test of killed runs be asked for."""
+    """Let a longer test of killed runs be asked for, and the golden numbers on another device."""
     parser.addoption("--kills", type=int, default=5, help="how often a training is killed at a random moment")
+    parser.addoption("--device", default="cpu", help="where the golden numbers are computed; cuda for a GPU")

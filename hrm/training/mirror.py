@@ -37,7 +37,6 @@ HELD = ".mirror-"
 class _Push(NamedTuple):
     step: str
     held: Path
-    keep: frozenset[str]
 
 
 class _DamagedError(Exception):
@@ -61,7 +60,8 @@ class Mirror:
         self.bucket = Bucket(f"{uri.rstrip('/')}/{name}")
         self.training = training
         self._lock = Lock()
-        self._waiting: _Push | None = None
+        self._waiting: list[_Push] = []
+        self._keep: frozenset[str] = frozenset()
         self._worker: Thread | None = None
         self._idle = True
         self._failing = False
@@ -118,11 +118,12 @@ class Mirror:
     def push(self, folder: Path, keep: Collection[str]) -> None:
         """Copy a finished checkpoint in the background; it may be removed here as soon as this returns.
 
-        A newer one takes the place of one that still waits.
+        Those that still wait, and need not be kept any more, are left out; the newest goes first.
 
         Args:
             folder: the checkpoint, in the training folder.
-            keep: names of the checkpoints that stay in the bucket besides this one, once this one is there.
+            keep: names of the checkpoints that belong into the bucket besides this one; others are removed from it once
+                this one is there.
         """
         try:
             held = self._hold(folder)
@@ -130,14 +131,17 @@ class Mirror:
             self._tell_failed(folder.name, error)
             return
         with self._lock:
-            superseded, self._waiting = self._waiting, _Push(folder.name, held, frozenset(keep) | {folder.name})
+            self._keep = frozenset(keep) | {folder.name}
+            superseded = [push for push in self._waiting if push.step not in self._keep]
+            kept = [push for push in self._waiting if push.step in self._keep]
+            self._waiting = [*kept, _Push(folder.name, held)]
             if self._idle:
                 self._idle = False
                 # A daemon: a process that has to end does not wait for a server that hangs.
                 self._worker = Thread(target=self._work, name="mirror", daemon=True)
                 self._worker.start()
-        if superseded is not None:
-            remove(superseded.held)
+        for push in superseded:
+            remove(push.held)
 
     def close(self, timeout: float) -> None:
         """Wait for what is still to be copied, up to `timeout` seconds; a warning says if it is not."""
@@ -186,16 +190,15 @@ class Mirror:
 
     def _next(self) -> _Push | None:
         with self._lock:
-            push, self._waiting = self._waiting, None
-            self._idle = push is None
-            return push
+            self._idle = not self._waiting
+            return self._waiting.pop() if self._waiting else None
 
     def _copy(self, push: _Push) -> None:
         curves = (CURVES,) if (push.held / CURVES).exists() else ()
         for file in (*curves, *FILES):
             self.bucket.upload(push.held / file, f"{push.step}/{file}")
         for step, files in self._copies().items():
-            if step not in push.keep:
+            if step not in self._keep:
                 # The last one first: what is removed in part must not look whole.
                 for file in sorted(files, key=lambda file: file != FILES[-1]):
                     self.bucket.delete(f"{step}/{file}")

@@ -52,6 +52,11 @@ class Step:
             torch.compiler.reset()  # it compiles one function for a few models only, before it gives up
             self._run_segment = torch.compile(run_segment, fullgraph=True, dynamic=False)
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the step runs compiled, as far as is known before the first one."""
+        return self._run_segment is not run_segment
+
     def __call__(self, state: TrainState, batch: Batch, position: Position) -> None:
         """Change `state` to what it is one step later. An error before the optimizers begin leaves it as it was.
 
@@ -104,7 +109,7 @@ class Step:
 
     def _falls_back(self, error: Exception) -> bool:
         """Whether an error is torch.compile's; then the step runs without it from now on."""
-        if self._run_segment is run_segment:
+        if not self.is_compiled:
             return False
         from torch._dynamo.exc import TorchDynamoException  # imported with the compiler only
 

@@ -1,7 +1,8 @@
 """Whole training runs of the published model, reproduced number by number.
 
 `tests/fixtures/hrm_reference/*.npz` were recorded from the official release in float32 on one thread: the weights
-before and after, and at each step the batch offered, the outputs, losses and metrics.
+before and after, and at each step the batch offered, the outputs, losses and metrics. `pytest --device cuda` computes
+them on a GPU.
 """
 
 import json
@@ -40,13 +41,17 @@ class Run:
     model: HRM
     loss: str
     train_steps: int
+    device: torch.device
     steps: list[tuple[Carry, Outputs, StepLoss]] = field(default_factory=list)
     first_gradients: dict[str, Tensor] = field(default_factory=dict)
 
     def batch(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         keys = ("inputs", "labels", "puzzle_identifiers")
-        inputs, labels, ids = (torch.from_numpy(self.recorded[f"step{step}.{key}"]) for key in keys)
+        inputs, labels, ids = (self.tensor(f"step{step}.{key}") for key in keys)
         return inputs, labels, ids
+
+    def tensor(self, key: str) -> Tensor:
+        return torch.from_numpy(self.recorded[key]).to(self.device)
 
     def state(self, moment: str) -> dict[str, Tensor]:
         """The recorded state dict before ("initial") or after ("final") the run, under the published names."""
@@ -88,9 +93,10 @@ def train(run: Run, rates: dict[str, float]) -> None:
         weight_decay = rates["puzzle_emb_weight_decay"]
         sign = SignSGD(model.puzzle_embedding, lr=rates["puzzle_emb_lr"], weight_decay=weight_decay)
     batch_size = len(run.batch(0)[0])
-    carry = initial_carry(model, batch_size)
+    carry = initial_carry(model, batch_size, run.device)
+    never_B = torch.zeros(batch_size, device=run.device)
     for step in range(run.train_steps):
-        carry, outputs = train_step(model, carry, *run.batch(step), min_steps_B=torch.zeros(batch_size))
+        carry, outputs = train_step(model, carry, *run.batch(step), min_steps_B=never_B)
         loss = step_loss(outputs, carry, run.loss)
         (loss.total / batch_size).backward()
         if step == 0:
@@ -107,7 +113,9 @@ def run(request: pytest.FixtureRequest) -> Run:
     recorded = dict(np.load(FIXTURES / f"{request.param}.npz", allow_pickle=False))
     meta = json.loads(recorded.pop("meta").tobytes())
     loss = {"stablemax_cross_entropy": "stablemax", "softmax_cross_entropy": "softmax"}[meta["loss_type"]]
-    run = Run(recorded, build(meta["config"]), loss, meta["train_steps"])
+    device = torch.device(request.config.getoption("--device"))
+    run = Run(recorded, build(meta["config"]).to(device), loss, meta["train_steps"], device)
+    torch.backends.cuda.matmul.allow_tf32 = False
     run.model.load_state_dict(from_published(run.state("initial")))
     train(run, meta["hyperparameters"])
     return run
@@ -117,12 +125,12 @@ def assert_near(actual: Tensor, expected: np.ndarray, what: str, rtol: float = 1
     """Within `rtol` relative to the largest value: a logit near zero has no digits of its own."""
     assert actual.shape == expected.shape, what
     largest = np.abs(expected).max()
-    np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=0, atol=rtol * largest, err_msg=what)
+    np.testing.assert_allclose(actual.detach().cpu().numpy(), expected, rtol=0, atol=rtol * largest, err_msg=what)
 
 
 def assert_close(actual: Tensor, expected: np.ndarray, what: str) -> None:
     """Within 1e-5 absolute."""
-    np.testing.assert_allclose(actual.detach().numpy(), expected, rtol=0, atol=1e-5, err_msg=what)
+    np.testing.assert_allclose(actual.detach().cpu().numpy(), expected, rtol=0, atol=1e-5, err_msg=what)
 
 
 def test_outputs_of_every_step(run: Run) -> None:
@@ -149,8 +157,8 @@ def test_losses_and_metrics_of_every_step(run: Run) -> None:
 
 def test_halting_of_every_step(run: Run) -> None:
     for step, (carry, _, _) in enumerate(run.steps):
-        np.testing.assert_array_equal(carry.halted.numpy(), run.recorded[f"step{step}.halted"])
-        np.testing.assert_array_equal(carry.steps.numpy(), run.recorded[f"step{step}.steps"])
+        np.testing.assert_array_equal(carry.halted.cpu().numpy(), run.recorded[f"step{step}.halted"])
+        np.testing.assert_array_equal(carry.steps.cpu().numpy(), run.recorded[f"step{step}.steps"])
 
 
 def test_gradients_of_the_first_step(run: Run) -> None:
@@ -173,7 +181,7 @@ def test_weights_after_the_run(run: Run) -> None:
 
 def test_evaluation_of_the_trained_weights(run: Run) -> None:
     batch = run.batch(run.train_steps - 1)
-    carry = initial_carry(run.model, len(batch[0]))
+    carry = initial_carry(run.model, len(batch[0]), run.device)
     steps = 0
     while steps == 0 or not carry.halted.all():
         carry, outputs = eval_step(run.model, carry, *batch)
@@ -192,5 +200,5 @@ def test_evaluation_of_the_trained_weights(run: Run) -> None:
             assert_near(metrics[ours], run.recorded[f"eval.metric.{published}"], published)
 
     solution = solve(run.model, batch[0], batch[2])
-    np.testing.assert_array_equal(solution.tokens_BL.numpy(), run.recorded["eval.logits"].argmax(-1))
+    np.testing.assert_array_equal(solution.tokens_BL.cpu().numpy(), run.recorded["eval.logits"].argmax(-1))
     assert_near(solution.q_halt_B, run.recorded["eval.q_halt_logits"], "solve")

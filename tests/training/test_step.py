@@ -112,5 +112,5 @@ def test_flops_are_those_that_torch_counts(target: str, cycles: int, settings: T
         take_step(state, batch, after)
     data = open_dataset(dataset)
     ours = step_flops(settings, data.seq_len, data.vocab_size) * settings.batch_size
-    # Torch also counts the Q head; and leaves out gradients of inputs that nobody needs, and the tail of the look ahead.
+    # Torch counts the Q head too, and leaves out gradients that nobody needs and the tail of the look ahead.
     assert ours == pytest.approx(counter.get_total_flops(), rel=0.15)
