@@ -69,8 +69,8 @@ class Loop:
         self._taken = taken
 
     def curves(self) -> None:
-        """Written with each checkpoint."""
-        self.records.write()
+        """As text, for each checkpoint."""
+        self.records.curves()
 
     def write(self) -> None:
         """The copy; in a thread."""
@@ -110,14 +110,20 @@ def measure(quick: bool) -> list[Table]:
 
 def _timed(loop: Loop, rounds: int) -> tuple[dict[str, float], int]:
     """The median seconds of each piece, and the bytes of a checkpoint."""
-    pieces = (loop.wait, loop.step, loop.log, loop.copy, loop.curves, loop.write, loop.read, loop.draw)
-    taken: dict[str, list[float]] = {piece.__name__: [] for piece in pieces}
+    every_step = (loop.wait, loop.step)
+    at_times = (loop.log, loop.copy, loop.curves, loop.write, loop.read, loop.draw)
+    taken: dict[str, list[float]] = {piece.__name__: [] for piece in (*every_step, *at_times)}
     with loop.records:
-        for turn in progress(range(WARM_UPS + rounds), total=WARM_UPS + rounds, desc="checkpoint", unit="round"):
-            for piece in pieces:
+        # By themselves: the loader must not get ahead while something else is timed.
+        for turn in progress(range(WARM_UPS + rounds), total=WARM_UPS + rounds, desc="steps", unit="step"):
+            for piece in every_step:
                 value = seconds(piece)
                 if turn >= WARM_UPS:
                     taken[piece.__name__].append(value)
+        for _ in progress(range(rounds), total=rounds, desc="checkpoints", unit="round"):
+            loop.step()  # there is something to log
+            for piece in at_times:
+                taken[piece.__name__].append(seconds(piece))
             size = loop.clear()
     return {name: median(values) for name, values in taken.items()}, size
 
@@ -140,7 +146,7 @@ def _beside(taken: Mapping[str, float], settings: TrainSettings, where: str, not
     waits = [
         ("waiting for the loader", taken["wait"], each),
         ("metrics, curves, trackers (`Window.close`, `Records.add`)", taken["log"], logged),
-        ("copying the state (`checkpoint.snapshot`), writing the curves", taken["copy"] + taken["curves"], saved),
+        ("copying the state (`checkpoint.snapshot`) and the curves", taken["copy"] + taken["curves"], saved),
     ]
     in_threads = [
         ("making the batch, in a thread", taken["draw"], each),

@@ -117,7 +117,7 @@ def _row(name: str, runner: Runner, base: float | None, dataset: Dataset) -> lis
     if rate is None:
         return [name, "out of memory", "–", "–", "–", "–"]
     tera = rate * step_flops(runner.settings, dataset.seq_len, dataset.vocab_size) / 1e12
-    peak = next((peak for gpu, peak in PEAKS.items() if gpu in alone().device_name), None)
+    peak = PEAKS.get(alone().device_name) if runner.settings.precision == "bfloat16" else None
     return [
         name,
         number(rate),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -43,4 +44,5 @@ def warn(text: str) -> None:
 
 class _BesideBars(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        tqdm.write(self.format(record), file=sys.stderr)
+        with suppress(OSError, RuntimeError):  # the terminal is gone, or a signal came in the midst of a line
+            tqdm.write(self.format(record), file=sys.stderr)

@@ -167,8 +167,13 @@ class TrainSettings(Settings):
 
     @property
     def trajectory(self) -> dict[str, Any]:
-        """The settings that decide the weights: runs that agree in them are the same run."""
-        free = {"eval_every", "eval_puzzles", "processes", "log_every", "wandb_project", "checkpoints"}
-        # Up to rounding, as another number of processes.
-        free |= {"compile", "attention"}
-        return self.model_dump(exclude=free)
+        """The settings that decide the weights after each step: runs that agree in them are the same run."""
+        free = {"eval_every", "eval_puzzles", "log_every", "wandb_project", "checkpoints"}
+        free |= {"processes", "compile", "attention"}  # up to rounding
+        free |= {"not_finite", *self.ending}
+        return self.model_dump(exclude=free, exclude_defaults=True)
+
+    @property
+    def ending(self) -> dict[str, Any]:
+        """The settings that decide when a run ends, and which of its checkpoints it leaves."""
+        return self.model_dump(include={"metric", "patience", "result"})

@@ -121,9 +121,10 @@ class TrainBatches:
         return np.concatenate(taken), Position(epoch, done)
 
     def _epoch_order(self, epoch: int) -> Ints:
-        if self._order[0] != epoch:
-            self._order = epoch, self._rng(_ORDER, epoch, 0).permutation(len(self.groups))
-        return self._order[1]
+        order = self._order  # one look: another thread may draw as well
+        if order[0] != epoch:
+            order = self._order = epoch, self._rng(_ORDER, epoch, 0).permutation(len(self.groups))
+        return order[1]
 
     def _rng(self, stream: int, epoch: int, group: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, stream, epoch, group])))

@@ -92,7 +92,7 @@ def _is_there(run: Path, card: ModelCard) -> bool:
     Raises:
         UserError: when it holds anything else.
     """
-    if not run.exists() or not any(run.iterdir()):
+    if not run.exists() or not [path for path in run.iterdir() if not path.name.startswith(".")]:
         return False
     folders = newest_first(run / "checkpoints")
     found = newest_card(run / "checkpoints")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import io
 from pathlib import Path
 
-from hrm.artifacts import written_beside
+from hrm.artifacts import write_text
 from hrm.errors import UserError
 
 
@@ -35,14 +36,19 @@ class Curves:
             values |= row
         return dict(sorted(values.items()))
 
+    def text(self) -> str:
+        """The content of a CSV file."""
+        columns = sorted({name for values in self.rows.values() for name in values})
+        stream = io.StringIO()
+        table = csv.DictWriter(stream, ["step", *columns], lineterminator="\n")
+        table.writeheader()
+        for step, values in sorted(self.rows.items()):
+            table.writerow({"step": step, **{name: _text(value) for name, value in values.items()}})
+        return stream.getvalue()
+
     def write(self, path: Path) -> None:
         """Write them to a CSV file, atomically."""
-        columns = sorted({name for values in self.rows.values() for name in values})
-        with written_beside(path) as beside, beside.open("w", newline="", encoding="utf-8") as stream:
-            table = csv.DictWriter(stream, ["step", *columns], lineterminator="\n")
-            table.writeheader()
-            for step, values in sorted(self.rows.items()):
-                table.writerow({"step": step, **{name: _text(value) for name, value in values.items()}})
+        write_text(path, self.text())
 
 
 def read_curves(path: Path) -> dict[int, dict[str, float]]:

@@ -82,7 +82,7 @@ class MlflowTracker:
     RETRY = 30.0
     """Seconds until an absent server is tried again."""
     PATIENCE = 60.0
-    """Seconds that `close` waits for the last points; less than a tenth where the run must end soon, and can go on."""
+    """Seconds that `close` waits for the last points; less than a tenth where the end was not planned."""
 
     def __init__(self, run: Path, facts: Facts, *, resume: bool) -> None:
         self._run = run
@@ -109,7 +109,7 @@ class MlflowTracker:
         """Send what is left and end the run; when that fails, say how to log it later."""
         self._status = status
         self._closed.set()
-        self._thread.join(self.PATIENCE if status != "KILLED" else self.PATIENCE / 12)
+        self._thread.join(self.PATIENCE if status == "FINISHED" else self.PATIENCE / 12)
         if not self._complete:
             warn(
                 f"MLflow at {public_uri()} lacks part of this run, which is kept in {self._run}; "

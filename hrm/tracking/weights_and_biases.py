@@ -13,7 +13,7 @@ from hrm.tracking.server import reason
 
 PLACE = "wandb_run.json"
 """The file of a run's folder that names its W&B run."""
-FINISH_TIMEOUT = 60.0
+FINISH_TIMEOUT = 10.0
 """Seconds that `close` waits for the last uploads; what is left then, `wandb sync` sends."""
 
 

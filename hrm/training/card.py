@@ -52,6 +52,8 @@ class ModelCard(Settings):
     """Optimizer steps behind the weights."""
     weights_digest: str = ""
     """SHA-256 of `model.safetensors`; empty where there are no weights yet."""
+    progress_digest: str = ""
+    """SHA-256 of `training.json`; empty where the training cannot go on."""
 
     @property
     def run_digest(self) -> str:
@@ -111,13 +113,11 @@ def load_model(checkpoints: Path, device: str = "cpu") -> LoadedModel:
         UserError: when there is none, or its weights do not fit its settings.
     """
     for folder in newest_first(checkpoints):
-        card = read_card(folder / "model.json")
         try:
-            model = model_of(card, folder / "model.safetensors", device)
+            card = read_card(folder / "model.json")
+            return LoadedModel(model_of(card, folder / "model.safetensors", device), card, folder)
         except DamagedError as error:
             warn(f"{folder}: damaged checkpoint skipped ({error})")
-            continue
-        return LoadedModel(model, card, folder)
     if newest_first(checkpoints):
         raise UserError(f"{checkpoints}: every checkpoint here is damaged; train again with `hrm train`")
     raise UserError(f"{checkpoints}: no checkpoint here; make one with `hrm train`")

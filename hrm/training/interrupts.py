@@ -24,6 +24,9 @@ class Interrupts:
     def __init__(self) -> None:
         self.received = 0
         """The number of the signal that came, 0 when none did."""
+        self.at_once = True
+        """Whether there is nothing to save, so that a signal ends the process at once: before the first step, which may
+        compile for a minute, and after the last checkpoint."""
         self._launched = "RANK" in os.environ
         self._before: dict[int, Callable[[int, FrameType | None], Any] | int | None] = {}
 
@@ -40,13 +43,13 @@ class Interrupts:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, frame: FrameType | None) -> None:
-        if self.received and not self._launched:
+        if self.at_once or (self.received and not self._launched):
             end(signum)
-        if not self.received:
+        first, self.received = not self.received, signum
+        if first:
             note(
                 "stopping after this step, with a checkpoint" + ("" if self._launched else "; once more stops at once")
             )
-        self.received = signum
 
 
 def end(signum: int) -> NoReturn:

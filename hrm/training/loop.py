@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
+
+import torch
 
 from hrm.artifacts import write_json
 from hrm.config import TrainSettings
@@ -29,8 +32,6 @@ from hrm.training.workspace import Workspace
 
 MOST_SKIPPED = 10
 """Batches that a run may leave out before it is given up."""
-MEET_EVERY = 10
-"""Steps between two moments at which processes on GPUs agree whether to stop or to save: their hosts wait then."""
 
 
 def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -> None:
@@ -51,6 +52,7 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
         KeyboardInterrupt: after SIGINT, when the checkpoint is written.
         SystemExit: with status 143 after SIGTERM, likewise.
     """
+    torch.compiler.reset()  # what was compiled for another run counts against a limit
     with Interrupts() as signals, joined() as processes, ExitStack() as held:
         data = open_dataset(dataset)
         place, card = Workspace(run), card_of(settings, data)
@@ -60,21 +62,22 @@ def run_training(settings: TrainSettings, dataset: Path, run: Path, name: str) -
                 note(f"{run}: a run of other settings or data was here; moved to {aside}")
         if processes.share(processes.first and place.is_finished(card)):
             note(f"{place.checkpoints}: this training is finished; remove the folder to train again")
+            if processes.first:
+                place.clear()
             return
         saver = None
         if processes.first:
             saver = held.enter_context(Saver(place.training, settings.checkpoints, f"{name}/{card.run_digest}"))
-            saver.fetch_missing()
-        state = resumed(settings, data, place, processes)
+        state = resumed(settings, data, saver, processes)
         records = held.enter_context(Records(settings, data, place, name, step=state.step, processes=processes))
         Training(settings, data, place, card, name, state, records, saver, signals, processes).run()
 
 
-def resumed(settings: TrainSettings, data: Dataset, place: Workspace, processes: Processes) -> TrainState:
+def resumed(settings: TrainSettings, data: Dataset, saver: Saver | None, processes: Processes) -> TrainState:
     """The state of the newest checkpoint, or the fresh one where there is none."""
     state = fresh_state(settings, data, processes)
-    if checkpoint.resume(place.training, state, processes):
-        note(f"{place.training}: going on from step {state.step:,}")
+    if checkpoint.resume(saver.newest() if saver is not None else None, state, processes):
+        note(f"going on from step {state.step:,}")
     return state
 
 
@@ -118,6 +121,11 @@ class Training:
                 self.rescue()
                 raise
         if self.saver is not None:
+            self.saver.wait()
+        self.signals.at_once = True
+        if self.signals.received:  # too late to be heeded in the loop
+            interrupts.end(self.signals.received)
+        if self.saver is not None:
             best = self.records.best_step if self.settings.result == "best" else None
             self.place.publish(self.saver.finish(best or self.state.step))
         self.records.finish(self.state)
@@ -142,9 +150,12 @@ class Training:
                 records.add(state.step, state.window.close() | {"train/parameter_norm": state.parameter_norm})
                 records.add_speed(state.step)
                 self.begins.clear()
-            if self.is_milestone() or self.is_save_due():
+            signum, is_save_due = self.agreed()
+            self.signals.at_once = False
+            if self.is_milestone() or is_save_due or signum:
                 self.save()
-            self.stop_if_asked()
+            if signum:
+                self.stop(signum)
             if self.is_milestone():
                 self.validate()
                 if self.is_done():
@@ -168,15 +179,14 @@ class Training:
         at_end = self.state.step >= self.steps and self.records.is_validated(self.state.step)
         return self.processes.share(at_end or self.records.is_exhausted)
 
-    def is_save_due(self) -> bool:
-        """Whether the settings ask for a checkpoint now; the same in every process."""
-        due = self.saver is not None and self.saver.is_due(self.state.step - self.saved_step)
-        return self.meets() and self.processes.highest([due])[0] > 0
+    def agreed(self) -> tuple[int, bool]:
+        """The signal that any process has received, 0 for none, and whether a checkpoint is due.
 
-    def meets(self) -> bool:
-        """Whether the processes agree on something after the present step; on GPUs not after each."""
-        waits = self.processes.count > 1 and self.processes.device.type == "cuda"
-        return not waits or self.state.step % MEET_EVERY == 0
+        The same in every process: the hosts tell each other, and no device waits.
+        """
+        due = self.saver is not None and self.saver.is_due(self.state.step - self.saved_step)
+        signum, is_due = self.processes.highest([self.signals.received, due])
+        return signum, bool(is_due)
 
     def save(self) -> None:
         """Hand a copy of the state to the saver.
@@ -186,26 +196,30 @@ class Training:
         """
         if self.state.step == self.saved_step:
             return
+        if self.saver is not None:
+            self.saver.settle()  # else two copies of the state are in memory
         taken = checkpoint.snapshot(self.state, self.card, self.processes)
         if self.saver is not None and taken is not None:
-            self.records.write()
-            self.saver.save(taken, best=self.records.best_step)
+            self.saver.save(taken, self.records.curves(), best=self.records.best_step)
         self.saved_step = self.state.step
 
-    def stop_if_asked(self) -> None:
-        """End when any process has received a signal, after a checkpoint.
+    def stop(self, signum: int) -> NoReturn:
+        """End as a signal asks, when the checkpoint is on the disk.
 
         Raises:
             KeyboardInterrupt: for SIGINT.
-            SystemExit: for SIGTERM.
+            SystemExit: for the others.
         """
-        if not self.meets() or not (signum := self.processes.highest([self.signals.received])[0]):
-            return
-        self.save()
         if self.saver is not None:
             self.saver.wait()
         note(f"{self.place.training}: stopped at step {self.state.step:,}; `hrm train {self.name}` goes on from there")
         interrupts.end(signum)
+
+    def stop_if_asked(self) -> None:
+        """End when any process has received a signal; the checkpoint of this step is written already."""
+        signum, _ = self.agreed()
+        if signum:
+            self.stop(signum)
 
     def validate(self) -> None:
         """Score the test puzzles with the weights that predict."""
@@ -219,7 +233,8 @@ class Training:
                 between=self.stop_if_asked,
             )
         self.records.add(step, scores)
-        self.records.write()
+        if self.saver is not None:
+            self.saver.save_curves(self.records.curves())
         self.records.time_from(step)
         note(f"step {step:,} of {self.steps:,}: test puzzles {scores['eval/exact_accuracy']:.1%} exact")
 
@@ -246,8 +261,9 @@ class Training:
                 f"{told}; lower train.optimizer.lr, or set train.not_finite to skip; "
                 + (f"the last good checkpoint is {last}" if last else "there is no checkpoint before it")
             )
-        warn(f"{told}; going back to {last or 'the start'}, and on without it")
-        self.state = resumed(self.settings, self.data, self.place, self.processes)
+        if self.processes.first:
+            warn(f"{told}; going back to {last or 'the start'}, and on without it")
+        self.state = resumed(self.settings, self.data, self.saver, self.processes)
         self.state.skipped = skipped
         self.saved_step = self.state.step
         self.records.forget_after(self.state.step)
@@ -256,8 +272,10 @@ class Training:
     def rescue(self) -> None:
         """Keep what was learned when an error ends the training; several processes could only save together."""
         if self.processes.count == 1 and self.state.whole:
-            with suppress(NotFiniteError, OSError):
+            try:
                 self.save()
+            except Exception as error:  # the first one is what matters, and is still to be told
+                warn(f"no checkpoint of the step before the error could be made ({type(error).__name__})")
 
 
 def steps_of(epochs: int, settings: TrainSettings, dataset: Dataset) -> int:

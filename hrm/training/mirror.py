@@ -197,8 +197,10 @@ class Mirror:
         curves = (CURVES,) if (push.held / CURVES).exists() else ()
         for file in (*curves, *FILES):
             self.bucket.upload(push.held / file, f"{push.step}/{file}")
+        with self._lock:
+            kept = self._keep | {push.step}  # others may have been pushed meanwhile, but are not there yet
         for step, files in self._copies().items():
-            if step not in self._keep:
+            if step not in kept:
                 # The last one first: what is removed in part must not look whole.
                 for file in sorted(files, key=lambda file: file != FILES[-1]):
                     self.bucket.delete(f"{step}/{file}")

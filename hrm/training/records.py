@@ -101,10 +101,9 @@ class Records:
         metric = self._settings.metric
         return {step: row[metric] for step, row in self._curves.rows.items() if metric in row}
 
-    def write(self) -> None:
-        """Write the curves so far."""
-        if self._kept:
-            self._curves.write(self._place.training / "curves.csv")
+    def curves(self) -> str:
+        """The curves so far, as the text of a CSV file; in the first process."""
+        return self._curves.text()
 
     def finish(self, state: TrainState) -> None:
         """Write `curves.csv`, `train.provenance.json` and `train.json`: size, last values, speed of this part."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from hrm.artifacts import remove
+from hrm.artifacts import remove, write_text
 from hrm.config import CheckpointSettings
 from hrm.errors import UserError
 from hrm.progress import warn
@@ -19,12 +19,12 @@ from hrm.training.mirror import Mirror
 
 PATIENCE = 600.0
 """Seconds that a finished run waits for its last upload."""
-SHORT_PATIENCE = 20.0
+SHORT_PATIENCE = 10.0
 """Seconds that a run waits for it which a signal or an error ends."""
 
 
 class Saver:
-    """Writes the checkpoints of a run in a thread, one at a time; a step only waits for the copy of the state."""
+    """Writes the checkpoints of a run in a thread, one at a time: a step waits for a copy of the state alone."""
 
     def __init__(self, folder: Path, settings: CheckpointSettings, name: str) -> None:
         """Prepare; in the first process of a run.
@@ -49,17 +49,18 @@ class Saver:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._thread.shutdown()
-        if self._mirror is not None:
-            self._mirror.close(SHORT_PATIENCE)
+        self._close_mirror(SHORT_PATIENCE)
 
-    def fetch_missing(self) -> None:
-        """Take the newest checkpoint from the mirror where this machine has none.
+    def newest(self) -> Snapshot | None:
+        """The newest intact checkpoint, of the mirror where this machine has none; None where there is none at all.
 
         Raises:
-            UserError: when the mirror cannot be read; a run that began anew would lose what is there.
+            UserError: when the mirror cannot be read: a run that began anew would lose what is there.
         """
-        if self._mirror is not None and not newest_first(self._folder):
-            self._mirror.pull()
+        found = checkpoint.newest_intact(self._folder)
+        if found is None and self._mirror is not None and self._mirror.pull() is not None:
+            found = checkpoint.newest_intact(self._folder)
+        return found
 
     def is_due(self, steps: int) -> bool:
         """Whether the settings ask for a checkpoint so many steps after the last one."""
@@ -67,18 +68,23 @@ class Saver:
         in_time = time.monotonic() - self._last >= 60 * self._settings.every_minutes
         return in_time or (every is not None and steps >= every)
 
-    def save(self, taken: Snapshot, best: int | None) -> None:
+    def save(self, taken: Snapshot, curves: str, best: int | None) -> None:
         """Write a snapshot while training goes on, and drop the checkpoints that need not stay.
 
         A disk that does not take it is told, and training goes on.
 
         Args:
             taken: the state.
+            curves: the run's metrics until then, as the text of `curves.csv`.
             best: the step of the best validation so far, which stays.
         """
         self.settle()
         self._last = time.monotonic()
-        self._written = self._thread.submit(self._write, taken, best)
+        self._written = self._thread.submit(self._write, taken, curves, best)
+
+    def save_curves(self, curves: str) -> None:
+        """Write the metrics alone, for people and for a run that is stopped before the next checkpoint."""
+        self._thread.submit(self._write_curves, curves)
 
     def settle(self) -> None:
         """Go on when nothing is being written; the thread has told what went wrong."""
@@ -95,22 +101,21 @@ class Saver:
             self._written.result()
 
     def finish(self, step: int) -> Path:
-        """Write and upload what is left, and give the checkpoint of a step.
+        """Upload what is left, and give the checkpoint of a step.
 
         Raises:
-            OSError: when the disk did not take the last one.
             UserError: when it is neither here nor in the mirror.
         """
-        self.wait()
-        if self._mirror is not None:
-            self._mirror.close(PATIENCE)
         folder = self._folder / checkpoint.folder_name(step)
-        if not folder.is_dir() and (self._mirror is None or self._mirror.fetch(folder.name) is None):
-            raise UserError(f"{folder}: the best checkpoint is gone; train again, or set train.result to last")
+        there = folder.is_dir() or (self._mirror is not None and self._mirror.fetch(folder.name) is not None)
+        self._close_mirror(PATIENCE)
+        if not there:
+            raise UserError(f"{folder}: the best checkpoint is gone; set train.result to last")
         return folder
 
-    def _write(self, taken: Snapshot, best: int | None) -> None:
+    def _write(self, taken: Snapshot, curves: str, best: int | None) -> None:
         try:
+            self._write_curves(curves)
             folder = checkpoint.write(self._folder, taken)
         except OSError as error:
             newest = next(iter(newest_first(self._folder)), None)
@@ -124,3 +129,11 @@ class Saver:
         for old in newest_first(self._folder):
             if old.name not in kept_names:
                 remove(old)
+
+    def _write_curves(self, curves: str) -> None:
+        write_text(self._folder / "curves.csv", curves)
+
+    def _close_mirror(self, patience: float) -> None:
+        if self._mirror is not None:
+            self._mirror.close(patience)
+            self._mirror = None

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 
+import torch
+
 from hrm.config import ModelSettings, TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.model.layers import inner_width
 from hrm.training.distributed import Processes
+from hrm.training.state import activation_dtype
 
 PEAKS = {
-    "H100": 989.0,
-    "H200": 989.0,
-    "A100": 312.0,
-    "B200": 2250.0,
-    "L40S": 362.0,
-    "RTX 4090": 165.0,
-    "RTX 5090": 209.0,
+    "NVIDIA A100-SXM4-40GB": 312.0,
+    "NVIDIA A100-SXM4-80GB": 312.0,
+    "NVIDIA B200": 2250.0,
+    "NVIDIA GeForce RTX 4090": 165.2,
+    "NVIDIA GeForce RTX 5090": 209.5,
+    "NVIDIA H100 80GB HBM3": 989.4,
+    "NVIDIA H200": 989.4,
+    "NVIDIA L40S": 362.1,
 }
-"""Dense bfloat16 TFLOP/s with float32 sums, by a part of the GPU's name (NVIDIA's data sheets)."""
+"""Dense bfloat16 TFLOP/s with float32 sums, by the GPU's name (NVIDIA's data sheets)."""
 
 
 class Speed:
@@ -35,7 +39,8 @@ class Speed:
         """
         self._batch_size = settings.batch_size
         self._tera = step_flops(settings, dataset.seq_len, dataset.vocab_size) * settings.batch_size / 1e12
-        peak = next((peak for name, peak in PEAKS.items() if name in processes.device_name), None)
+        in_bfloat16 = activation_dtype(settings.precision, processes.device) == torch.bfloat16
+        peak = PEAKS.get(processes.device_name) if in_bfloat16 else None
         self._peak = None if peak is None else peak * processes.count
         self.restart(step)
 

@@ -49,7 +49,6 @@ class Step:
         self._rows = processes.rows(settings.batch_size)
         self._run_segment: Callable[..., Segment] = run_segment
         if settings.compile:
-            torch.compiler.reset()  # it compiles one function for a few models only, before it gives up
             self._run_segment = torch.compile(run_segment, fullgraph=True, dynamic=False)
 
     @property
@@ -85,7 +84,7 @@ class Step:
 
     def _refilled(self, state: TrainState, batch: Batch) -> Carry:
         offered = (torch.from_numpy(array) for array in (batch.inputs, batch.labels, batch.puzzle_ids))
-        inputs_BL, labels_BL, puzzle_ids_B = (x.to(self._processes.device, non_blocking=True) for x in offered)
+        inputs_BL, labels_BL, puzzle_ids_B = map(self._on_device, offered)
         return refill(state.model, state.carry, inputs_BL, labels_BL, puzzle_ids_B)
 
     def _min_steps(self, model: HRM, step: int) -> Tensor:
@@ -96,7 +95,12 @@ class Step:
             probability=model.halt_exploration,
             halt_max_steps=model.halt_max_steps,
         )
-        return minimum_B[self._rows].to(self._processes.device, non_blocking=True)
+        return self._on_device(minimum_B[self._rows])
+
+    def _on_device(self, tensor: Tensor) -> Tensor:
+        if self._processes.device.type == "cuda":
+            tensor = tensor.pin_memory()  # a copy from other memory may wait for the steps before it
+        return tensor.to(self._processes.device, non_blocking=True)
 
     def _differentiated(self, model: HRM, carry: Carry, min_steps_B: Tensor) -> tuple[Segment, Tensor | None]:
         model.zero_grad()
@@ -111,12 +115,13 @@ class Step:
         """Whether an error is torch.compile's; then the step runs without it from now on."""
         if not self.is_compiled:
             return False
-        from torch._dynamo.exc import TorchDynamoException  # imported with the compiler only
+        from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException  # imported with the compiler only
 
-        if not isinstance(error, TorchDynamoException):
+        if not isinstance(error, TorchDynamoException | FailOnRecompileLimitHit):
             return False
-        reason = str(error).strip().partition("\n")[0]
-        warn(f"torch.compile does not work here ({reason}); training goes on without it, more slowly")
+        if self._processes.first:
+            reason = str(error).strip().partition("\n")[0]
+            warn(f"torch.compile does not work here ({reason}); training goes on without it, more slowly")
         self._run_segment = run_segment
         return True
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hrm.artifacts import link_or_copy, remove, written_beside
+from hrm.artifacts import link_or_copy, written_beside
 from hrm.errors import UserError
 from hrm.tracking.record import PLACE
 from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
@@ -53,7 +53,7 @@ class Workspace:
         """Whether the run of this card is done, with all its records."""
         complete = all((self.run / name).is_file() for name in RECORDS)
         intact = any(is_intact(folder) for folder in newest_first(self.checkpoints))
-        return complete and intact and _belongs(newest_card(self.checkpoints), card)
+        return complete and intact and self._is_result_of(card)
 
     def set_aside_others(self, card: ModelCard) -> Path | None:
         """Move what belongs to another run than that of `card` out of the way; nothing is ever removed.
@@ -64,7 +64,7 @@ class Workspace:
         moved = []
         if newest_first(self.training) and not _belongs(newest_card(self.training), card):
             moved.append(self.training)
-        if newest_first(self.checkpoints) and not _belongs(newest_card(self.checkpoints), card):
+        if newest_first(self.checkpoints) and not self._is_result_of(card):
             moved += [self.checkpoints, *(self.run / name for name in RECORDS)]
         if not moved:
             return None
@@ -76,6 +76,10 @@ class Workspace:
                 path.rename(aside / path.name)
         return aside
 
+    def _is_result_of(self, card: ModelCard) -> bool:
+        found = newest_card(self.checkpoints)
+        return found is not None and _same_run(found, card) and found.train.ending == card.train.ending
+
     def publish(self, checkpoint: Path) -> None:
         """Give one of the run's checkpoints its final place."""
         with written_beside(self.checkpoints) as beside:
@@ -83,7 +87,7 @@ class Workspace:
 
     def clear(self) -> None:
         """Remove what only an interrupted run needs."""
-        remove(self.training)
+        shutil.rmtree(self.training, ignore_errors=True)  # an upload that takes too long may still tidy up in it
 
 
 def _belongs(found: ModelCard | None, card: ModelCard) -> bool:

@@ -374,6 +374,23 @@ def test_the_newest_takes_the_place_of_those_that_need_not_stay(
     assert (tmp_path / "elsewhere/curves.csv").read_text().split("\n")[-2] == "after step-00000003"
 
 
+def test_what_is_there_stays_until_something_newer_is(s3: S3Server, uri: str, training: Path, proxy: Proxy) -> None:
+    """Two newer ones come while the first is on its way, and only the last of them is to stay."""
+    proxy.fail("stuck")
+    mirror = Mirror(uri, "small", training)
+    mirror.push(make_checkpoint(training, 1), [])
+    time.sleep(0.3)
+    mirror.push(make_checkpoint(training, 2), [])
+    mirror.push(make_checkpoint(training, 3), [])
+    removed: list[set[str]] = []
+    delete = mirror.bucket.delete
+    mirror.bucket.delete = lambda name: (removed.append(set(copied(s3, uri))), delete(name))  # type: ignore[method-assign]
+    proxy.heal()
+    mirror.close(30)
+    assert copied(s3, uri) == ["step-00000003"]
+    assert all("step-00000003" in there for there in removed), "never before the newer one is there"
+
+
 def test_the_end_tells_what_is_not_there(
     uri: str, training: Path, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:

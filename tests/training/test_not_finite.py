@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_equal, weights
+from runs import assert_equal
 
 from hrm.config import TrainSettings
 from hrm.data.dataset import open_dataset
@@ -16,6 +16,7 @@ from hrm.stages.train import train
 from hrm.training import loop
 from hrm.training.card import load_model
 from hrm.training.step import Step
+from hrm.training.window import NotFiniteError, Window
 
 
 def poison(monkeypatch: pytest.MonkeyPatch, begins: set[Position]) -> None:
@@ -111,6 +112,30 @@ def test_every_process_agrees(settings: TrainSettings, dataset: Path, tmp_path: 
         train(settings, dataset, tmp_path / "run", "tiny")
 
 
-def test_weights_stay_finite(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
-    train(settings, dataset, tmp_path / "run", "tiny")
-    assert all(tensor.isfinite().all() for tensor in weights(tmp_path / "run").values())
+def test_its_advice_can_be_followed(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another `not_finite` is the same run: it goes on from the checkpoint that the line names."""
+    poison(monkeypatch, {position_of(14, settings, dataset)})
+    with pytest.raises(UserError, match=r"set train\.not_finite to skip"):
+        train(settings, dataset, tmp_path / "run", "tiny")
+    train(settings.model_copy(update={"not_finite": "skip"}), dataset, tmp_path / "run", "tiny")
+    assert not (tmp_path / "run/aside-1").exists()
+    assert json.loads((tmp_path / "run/train.json").read_text())["skipped_batches"] == 1
+
+
+class Others:
+    """The other process has seen a step that was not finite."""
+
+    first, device = True, torch.device("cpu")
+
+    def highest(self, values: list[int]) -> list[int]:
+        return [max(values[0], -7)]
+
+
+def test_a_step_that_is_not_finite_elsewhere_counts_here() -> None:
+    window = Window(Others(), batch_size=4)  # type: ignore[arg-type]
+    window.add(8, {"loss": torch.tensor(torch.nan)}, torch.tensor(1.0))
+    with pytest.raises(NotFiniteError) as noticed:
+        window.check()
+    assert noticed.value.step == 7, "the first of all"
