@@ -35,10 +35,10 @@ FEWEST_GIVENS = {4: 4, 6: 8, 8: 14, 9: 17}
 class SudokuGenerator(Settings):
     """Writes `train.csv` and `test.csv` with Sudokus that have one solution each.
 
-    The rating of a puzzle is the number of wrong guesses in a complete search. The search fills naked and hidden
-    singles until there are none, then tries each candidate of a cell with fewest (the first of them, row by row), and
-    so on. A wrong guess is one whose singles end in a contradiction. 0: singles alone solve the puzzle. Sudoku-Extreme
-    counts the backtracks of another solver, tdoku, which concludes more between guesses: the numbers differ.
+    The rating of a puzzle is the number of wrong guesses in a complete search. The search fills naked and hidden singles
+    until there are none, then tries each candidate of a cell with fewest (the first of them, row by row), and so on. A
+    wrong guess is one whose singles end in a contradiction. 0: singles alone solve the puzzle. Sudoku-Extreme counts the
+    same of another solver, which concludes more between guesses: its ratings are of the same kind, but not comparable.
     """
 
     kind: Literal["sudoku"] = "sudoku"
