@@ -26,7 +26,7 @@ PATIENCE = 2000
 """Attempts in a row without a usable puzzle after which the settings count as impossible."""
 
 HARD_PATIENCE = 20_000
-"""The same where a rating is asked for: some 25 seconds for 9 x 9 cells."""
+"""The same where a rating is asked for: some 20 seconds for 9 x 9 cells."""
 
 FEWEST_GIVENS = {4: 4, 6: 8, 8: 14, 9: 17}
 """The fewest givens that can fix a solution, by side: known from exhaustive searches."""
@@ -35,10 +35,10 @@ FEWEST_GIVENS = {4: 4, 6: 8, 8: 14, 9: 17}
 class SudokuGenerator(Settings):
     """Writes `train.csv` and `test.csv` with Sudokus that have one solution each.
 
-    The rating of a puzzle is the number of wrong guesses in a complete search. The search fills naked and hidden singles
-    until there are none, then tries each candidate of a cell with fewest (the first of them, row by row), and so on. A
-    wrong guess is one whose singles end in a contradiction. 0: singles alone solve the puzzle. Sudoku-Extreme counts the
-    same of another solver, which concludes more between guesses: its ratings are of the same kind, but not comparable.
+    The rating of a puzzle is the number of wrong guesses in a complete search. The search fills naked and hidden
+    singles until there are none, then tries each candidate of a cell with fewest (the first of them, row by row), and
+    so on. A wrong guess is one whose singles end in a contradiction. 0: singles alone solve the puzzle. Sudoku-Extreme
+    counts the backtracks of another solver, tdoku, which concludes more between guesses: the numbers differ.
     """
 
     kind: Literal["sudoku"] = "sudoku"
