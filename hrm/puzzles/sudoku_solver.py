@@ -102,8 +102,9 @@ class Solver:
                     return False
                 hidden = once & ~twice
                 for cell in unit:
-                    single = candidates[cell] & hidden
-                    if single and single != candidates[cell]:
+                    mask = candidates[cell]
+                    single = mask & hidden
+                    if single and mask & (mask - 1):
                         # Two hidden singles in one cell: the first leaves the second no place, which is found next.
                         found = True
                         if not self.place(candidates, cell, single & -single):
