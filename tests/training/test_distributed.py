@@ -32,6 +32,7 @@ from hrm.training.launch import launch
 
 def work(folder):
     with Interrupts() as signals, joined() as processes:
+        signals.at_once = False  # as after the first step
         (folder / f"ready-{processes.rank}").touch()
         while not (signum := processes.highest([signals.received])[0]):
             time.sleep(0.01)
