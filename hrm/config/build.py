@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from hrm.puzzles import Puzzle
 from hrm.settings import Name, NonNegativeInt, Settings
@@ -15,8 +16,11 @@ class BuildSettings(Settings):
 
     puzzle: Puzzle
     """The kind of puzzle, with its canvas or box size."""
-    sources: Annotated[list[Name], Field(min_length=1)]
+    sources: Annotated[list[Name], Field(default_factory=list, min_length=1)]
     """Names under `sources:`; groups are numbered in this order."""
+    published: Path | None = None
+    """In the place of sources, a folder in the published layout, relative to where the command runs: it is trained and
+    evaluated on as it is, so that nothing below applies."""
     variants: NonNegativeInt = 0
     """Augmented variants of each training group besides the original; symmetric groups may have fewer."""
     subsample: PositiveInt | None = None
@@ -32,3 +36,11 @@ class BuildSettings(Settings):
         if len(set(sources)) < len(sources):
             raise ValueError("each source may stand here once")
         return sources
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if bool(self.sources) == (self.published is not None):
+            raise ValueError("give either sources or published")
+        if self.published is not None and (others := sorted(self.model_fields_set - {"puzzle", "published"})):
+            raise ValueError(f"{', '.join(others)} cannot change a published folder; leave it out")
+        return self

@@ -66,10 +66,7 @@ def choose(table: Table, settings: BuildSettings) -> Table:
 
 
 def _keep(examples: Examples, kept_N: NDArray[np.bool_]) -> Examples:
-    rows = np.flatnonzero(kept_N)
-    return Examples(
-        examples.questions.take(rows), examples.answers.take(rows), examples.groups[rows], examples.ratings[rows]
-    )
+    return examples.take(np.flatnonzero(kept_N))
 
 
 def _renumber(table: Table) -> Table:

@@ -7,29 +7,48 @@ A folder holds
     starts.npy  symmetries.npy   group g's variants are rows starts[g]:starts[g+1] of (V, K); the first is the original
     train/  test/                questions.npy answers.npy (N, H, W), *_shapes.npy (N, 2), groups.npy ratings.npy (N,)
 
+A dataset made of a folder in the published layout has other files in `train/`, see `hrm.data.stored`: tokens of every
+variant, and puzzle ids of their own.
+
 The puzzle id of variant v is v + 1 for kinds with puzzle ids (0 stays blank), else 0.
 """
 
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, PositiveInt
 
 from hrm.artifacts import read_json, write_json, written_beside
+from hrm.data.stored import StoredExamples
 from hrm.errors import UserError
 from hrm.puzzles import puzzle_from
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Table
+from hrm.settings import NonNegativeInt, Settings, validate
 
 FORMAT = "hrm-dataset/1"
-HEADER = {"puzzle", "groups", "variants", "train_examples", "test_examples", "notes", "digest"}
-"""What `dataset.json` holds besides the format."""
+REMEDY = "build the dataset again with `hrm build`"
+
+
+class _Header(Settings):
+    """What `dataset.json` holds."""
+
+    format: str
+    puzzle: dict[str, Any]
+    groups: PositiveInt
+    variants: PositiveInt
+    train_examples: PositiveInt
+    test_examples: PositiveInt
+    notes: dict[str, NonNegativeInt]
+    digest: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 @dataclass(frozen=True)
@@ -44,7 +63,7 @@ class Dataset:
     """(V, K) of all groups' variants, consecutive by group, the identity first."""
     starts: Ints
     """(G + 1,) where each group's variants start."""
-    train: Examples
+    train: Examples | StoredExamples
     test: Examples
     digest: str
     """SHA-256 of the content: puzzle settings and every array."""
@@ -72,29 +91,55 @@ class Dataset:
         """The groups that have training examples."""
         return np.unique(self.train.groups)
 
+    @property
+    def originals(self) -> Examples:
+        """The training examples, each once, as grids.
+
+        Raises:
+            UserError: when they are kept as tokens of every variant.
+        """
+        if isinstance(self.train, StoredExamples):
+            raise UserError(f"{self.path}: its training examples are those of a published folder, as tokens; use that")
+        return self.train
+
     @cached_property
     def mean_puzzle_examples(self) -> float:
         """Mean number of training examples of a puzzle, over all variants of all training groups."""
+        if isinstance(self.train, StoredExamples):
+            return len(self.train) / len(self.train.puzzle_ids)
         variants = np.diff(self.starts)[self.train_groups]
         examples = np.bincount(self.train.groups)[self.train_groups]
         return float((variants * examples).sum() / variants.sum())
 
 
-def write_dataset(path: Path, puzzle: PuzzleKind, table: Table, symmetries: Bytes, starts: Ints) -> None:
-    """Write a dataset folder, atomically."""
-    arrays = {
-        "names": np.array([name.encode() for name in table.names], dtype="S"),
-        "starts": starts,
-        "symmetries": symmetries,
-        **{f"train/{name}": array for name, array in _columns(table.train)},
-        **{f"test/{name}": array for name, array in _columns(table.test)},
-    }
+def write_dataset(
+    path: Path,
+    puzzle: PuzzleKind,
+    table: Table,
+    symmetries: Bytes,
+    starts: Ints,
+    *,
+    stored: StoredExamples | None = None,
+) -> None:
+    """Write a dataset folder, atomically.
+
+    Args:
+        path: the folder.
+        puzzle: the kind of puzzle.
+        table: groups and examples.
+        symmetries: (V, K) of all groups' variants.
+        starts: (G + 1,) where each group's variants start.
+        stored: training examples as tokens, in the place of those of `table`.
+    """
+    train = table.train if stored is None else stored
+    names = np.array([name.encode() for name in table.names], dtype="S")
+    arrays = _arrays(names, starts, symmetries, train, table.test)
     header = {
         "format": FORMAT,
         "puzzle": puzzle.model_dump(mode="json"),
         "groups": len(table.names),
         "variants": len(symmetries),
-        "train_examples": len(table.train),
+        "train_examples": len(train),
         "test_examples": len(table.test),
         "notes": table.notes,
         "digest": _digest(puzzle, arrays),
@@ -111,33 +156,40 @@ def open_dataset(path: Path) -> Dataset:
     """Open a dataset folder.
 
     Raises:
-        UserError: when it is missing, of another format version, or incomplete.
+        UserError: when it is missing, of another format version, or incomplete, or an array has another type or shape.
     """
     if not (path / "dataset.json").is_file():
         raise UserError(f"{path}: no dataset here; make it with `hrm build`")
-    header = read_json(path / "dataset.json")
-    found = header.get("format") if isinstance(header, dict) else None
+    content = read_json(path / "dataset.json")
+    found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise UserError(f"{path}/dataset.json: format {found!r} is not {FORMAT!r}; build it again with `hrm build`")
-    if missing := sorted(HEADER - header.keys()):
-        raise UserError(f"{path}/dataset.json: {', '.join(missing)} missing; build it again with `hrm build`")
-    puzzle = puzzle_from(header["puzzle"], f"{path}/dataset.json: puzzle")
-    names: NDArray[np.bytes_] = _load(path / "names.npy")
-    dataset = Dataset(
+    header = validate(_Header, content, f"{path}/dataset.json")
+    puzzle = puzzle_from(header.puzzle, f"{path}/dataset.json: puzzle")
+    return Dataset(
         path=path,
         puzzle=puzzle,
-        names=_Names(names),
-        symmetries=_load(path / "symmetries.npy"),
-        starts=_load(path / "starts.npy"),
-        train=_examples(path / "train"),
-        test=_examples(path / "test"),
-        digest=header["digest"],
-        notes=header["notes"],
+        names=_Names(load_names(path, header.groups)),
+        symmetries=_load(path / "symmetries.npy", np.uint8, (header.variants, len(puzzle.identity))),
+        starts=_load(path / "starts.npy", np.int64, (header.groups + 1,)),
+        train=_train_split(path / "train", header.train_examples, puzzle.canvas),
+        test=_examples(path / "test", header.test_examples, puzzle.canvas),
+        digest=header.digest,
+        notes=header.notes,
     )
-    counts = [len(names), len(dataset.symmetries), len(dataset.train), len(dataset.test)]
-    if counts != [header[key] for key in ("groups", "variants", "train_examples", "test_examples")]:
-        raise UserError(f"{path}: arrays do not have the lengths in dataset.json; build it again with `hrm build`")
-    return dataset
+
+
+def load_names(path: Path, count: int) -> NDArray[np.bytes_]:
+    """(G,) the group names of a dataset folder, as UTF-8."""
+    names: NDArray[np.bytes_] = _load(path / "names.npy", np.bytes_, (count,))
+    return names
+
+
+def content_digest(dataset: Dataset) -> str:
+    """The digest of what an opened dataset holds, which is `dataset.digest` unless a file was changed."""
+    names = load_names(dataset.path, len(dataset.names))
+    arrays = _arrays(names, dataset.starts, dataset.symmetries, dataset.train, dataset.test)
+    return _digest(dataset.puzzle, arrays)
 
 
 class _Names(Sequence[str]):
@@ -155,7 +207,33 @@ class _Names(Sequence[str]):
         return self._names[index].decode()
 
 
-def _columns(examples: Examples) -> Iterator[tuple[str, NDArray[Any]]]:
+def _arrays(
+    names: NDArray[np.bytes_], starts: Ints, symmetries: Bytes, train: Examples | StoredExamples, test: Examples
+) -> dict[str, NDArray[Any]]:
+    """Every array by its file, in the order in which they are digested."""
+    return {
+        "names": names,
+        "starts": starts,
+        "symmetries": symmetries,
+        **{f"train/{name}": array for name, array in _columns(train)},
+        **{f"test/{name}": array for name, array in _columns(test)},
+    }
+
+
+def _train_split(folder: Path, count: int, canvas: tuple[int, int]) -> Examples | StoredExamples:
+    if not (folder / "puzzle_ids.npy").exists():
+        return _examples(folder, count, canvas)
+    tokens = (count, canvas[0] * canvas[1])
+    inputs, labels = (_load(folder / f"{name}.npy", np.uint8, tokens) for name in ("inputs", "labels"))
+    ids = _load(folder / "puzzle_ids.npy", np.int32, (None,))
+    puzzle_starts = _load(folder / "puzzle_starts.npy", np.int32, (len(ids) + 1,))
+    return StoredExamples(inputs, labels, ids, puzzle_starts, _load(folder / "group_starts.npy", np.int32, (None,)))
+
+
+def _columns(examples: Examples | StoredExamples) -> Iterator[tuple[str, NDArray[Any]]]:
+    if isinstance(examples, StoredExamples):
+        yield from examples.columns()
+        return
     yield "questions", examples.questions.cells
     yield "question_shapes", examples.questions.shapes
     yield "answers", examples.answers.cells
@@ -164,23 +242,29 @@ def _columns(examples: Examples) -> Iterator[tuple[str, NDArray[Any]]]:
     yield "ratings", examples.ratings
 
 
-def _examples(folder: Path) -> Examples:
-    questions = Grids(_load(folder / "questions.npy"), _load(folder / "question_shapes.npy"))
-    answers = Grids(_load(folder / "answers.npy"), _load(folder / "answer_shapes.npy"))
-    examples = Examples(questions, answers, _load(folder / "groups.npy"), _load(folder / "ratings.npy"))
-    lengths = {len(array) for _, array in _columns(examples)}
-    if len(lengths) > 1:
-        raise UserError(f"{folder}: arrays of different lengths; build the dataset again with `hrm build`")
-    return examples
+def _examples(folder: Path, count: int, canvas: tuple[int, int]) -> Examples:
+    def grids(side: str) -> Grids:
+        cells = _load(folder / f"{side}s.npy", np.uint8, (count, *canvas))
+        return Grids(cells, _load(folder / f"{side}_shapes.npy", np.uint8, (count, 2)))
+
+    groups, ratings = (_load(folder / f"{name}.npy", np.int64, (count,)) for name in ("groups", "ratings"))
+    return Examples(grids("question"), grids("answer"), groups, ratings)
 
 
-def _load(file: Path) -> Any:
+def _load(file: Path, kind: type[np.generic], shape: tuple[int | None, ...]) -> Any:
+    """A memory-mapped array of a type and shape, None being any length; nothing is ever unpickled."""
     try:
-        return np.load(file, mmap_mode="r", allow_pickle=False)
+        with warnings.catch_warnings(action="error"):
+            # Not `np.load`: it would open an archive, too.
+            array = np.lib.format.open_memmap(file, mode="r")
     except FileNotFoundError:
-        raise UserError(f"{file}: missing; build the dataset again with `hrm build`") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{file}: damaged ({error}); build the dataset again with `hrm build`") from None
+        raise UserError(f"{file}: missing; {REMEDY}") from None
+    except Exception as error:  # a damaged header is parsed as Python: it can raise nearly anything
+        raise UserError(f"{file}: damaged ({' '.join(str(error).split())}); {REMEDY}") from None
+    fits = len(array.shape) == len(shape) and all(b in (a, None) for a, b in zip(array.shape, shape, strict=True))
+    if not fits or not np.issubdtype(array.dtype, kind) or not array.dtype.isnative:
+        raise UserError(f"{file}: {array.dtype} of shape {array.shape} instead of {kind.__name__} of {shape}; {REMEDY}")
+    return array
 
 
 def _digest(puzzle: PuzzleKind, arrays: dict[str, NDArray[Any]]) -> str:

@@ -19,8 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.data.batch import Batch, encode_batch, symmetric
+from hrm.data.batch import Batch
 from hrm.data.dataset import Dataset
+from hrm.data.stored import StoredExamples, StoredPuzzles
+from hrm.data.variants import VariantPuzzles
 from hrm.puzzles.base import Ints
 
 _ORDER, _DRAW = 0, 1  # streams of random numbers: an epoch's order, a batch's draws
@@ -41,7 +43,7 @@ class Draw:
     examples_B: Ints
     """Rows of `dataset.train`."""
     variants_B: Ints
-    """Rows of `dataset.symmetries`."""
+    """Rows of `dataset.symmetries`; of the stored puzzles, where a dataset has such."""
     moved_B: NDArray[np.bool_]
     """Whether the example is moved on the canvas, where the kind of puzzle translates."""
     where_B2: NDArray[np.float64]
@@ -62,17 +64,20 @@ class TrainBatches:
         """
         self.dataset, self.batch_size, self.seed, self.rows = dataset, batch_size, seed, rows
         self.groups = dataset.train_groups
-        counts = np.bincount(dataset.train.groups, minlength=len(dataset.names))
-        self.sizes_G = counts[self.groups]
-        self.firsts_G = (np.cumsum(counts) - counts)[self.groups]
-        self.variant_starts_G = np.asarray(dataset.starts[:-1])[self.groups]
-        self.variant_counts_G = np.diff(dataset.starts)[self.groups]
+        self.puzzles: VariantPuzzles | StoredPuzzles
+        if isinstance(dataset.train, StoredExamples):
+            self.puzzles = StoredPuzzles(dataset.train, dataset.puzzle.ignored_label)
+        else:
+            self.puzzles = VariantPuzzles(dataset, dataset.train)
+        self.sizes_G = self.puzzles.sizes_G
         self._order: tuple[int, Ints] = (-1, np.empty(0, np.int64))
 
     def batch(self, position: Position) -> tuple[Batch, Position]:
         """This process's rows of the batch at `position`, and the position of the next batch."""
         draw, after = self.draw(position)
-        return self._make(draw), after
+        rows = self.rows
+        drawn = (draw.examples_B[rows], draw.variants_B[rows], draw.moved_B[rows], draw.where_B2[rows])
+        return self.puzzles.batch(*drawn), after
 
     def draw(self, position: Position) -> tuple[Draw, Position]:
         """The draws of the global batch at `position`, and the position of the next batch."""
@@ -80,7 +85,8 @@ class TrainBatches:
         groups_M, after = self._take_groups(position)
         sizes_M = self.sizes_G[groups_M]
         room = self.batch_size - sizes_M[:-1].sum()
-        variants_M = self.variant_starts_G[groups_M] + rng.integers(self.variant_counts_G[groups_M])
+        puzzles = self.puzzles
+        variants_M = puzzles.variant_starts_G[groups_M] + rng.integers(puzzles.variant_counts_G[groups_M])
         staying_M = rng.integers(sizes_M)
         where_B2 = rng.random((self.batch_size, 2))
         subset = np.sort(rng.permutation(sizes_M[-1])[:room])
@@ -90,7 +96,7 @@ class TrainBatches:
         within_B = np.arange(self.batch_size) - begins_M[member_B]
         within_B[-room:] = subset
         return Draw(
-            examples_B=self.firsts_G[groups_M][member_B] + within_B,
+            examples_B=puzzles.firsts(groups_M, variants_M)[member_B] + within_B,
             variants_B=variants_M[member_B],
             moved_B=within_B != staying_M[member_B],
             where_B2=where_B2,
@@ -128,20 +134,6 @@ class TrainBatches:
 
     def _rng(self, stream: int, epoch: int, group: int) -> np.random.Generator:
         return np.random.Generator(np.random.Philox(np.random.SeedSequence([self.seed, stream, epoch, group])))
-
-    def _make(self, draw: Draw) -> Batch:
-        puzzle, train = self.dataset.puzzle, self.dataset.train
-        examples, variants = draw.examples_B[self.rows], draw.variants_B[self.rows]
-        symmetries = self.dataset.symmetries[variants]
-        questions = symmetric(puzzle, train.questions.take(examples), symmetries)
-        answers = symmetric(puzzle, train.answers.take(examples), symmetries)
-        offsets = None
-        if puzzle.translates:
-            room_B2 = np.array(puzzle.canvas) - np.maximum(questions.shapes, answers.shapes)
-            offsets = (draw.where_B2[self.rows] * (room_B2 + 1)).astype(np.int64)
-            offsets *= draw.moved_B[self.rows, None]
-        puzzle_ids = variants + 1 if puzzle.has_puzzle_ids else np.zeros(len(variants), np.int64)
-        return encode_batch(puzzle, questions, answers, puzzle_ids, offsets)
 
 
 def prefetched(

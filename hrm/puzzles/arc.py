@@ -107,7 +107,10 @@ class Arc(PuzzleKind):
             ValueError: saying what is wrong with the text.
         """
         if text.lstrip().startswith("["):
-            grid = to_grid(json.loads(text))
+            try:
+                grid = to_grid(json.loads(text))
+            except RecursionError:
+                raise ValueError("nested too deeply") from None
         else:
             grid = to_grid([[int(cell) if cell in "0123456789" else cell for cell in row] for row in text.split()])
         if max(grid.shape) > self.canvas_size:

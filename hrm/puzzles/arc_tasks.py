@@ -6,6 +6,7 @@ The canonical form of a raw source is one such file a task, `<source>/<subset>/<
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def to_grid(rows: Any) -> Bytes:
         for column, colour in enumerate(row):
             # The type is compared because JSON's true would pass for 1, and 1.0 too.
             if type(colour) is not int or not 0 <= colour < COLOURS:
-                raise ValueError(f"row {number}, column {column}: colour {colour!r} is not a whole number from 0 to 9")
+                shown = reprlib.repr(colour)
+                raise ValueError(f"row {number}, column {column}: colour {shown} is not a whole number from 0 to 9")
     if not 1 <= width <= MAX_SIZE or len(rows) > MAX_SIZE:
         raise ValueError(f"{len(rows)} rows of {width} cells; expected 1 to {MAX_SIZE} of each")
     return np.array(rows, dtype=np.uint8)
@@ -129,7 +131,10 @@ def read_source(source: Path) -> list[tuple[str, str, Path, Task]]:
     for subset in SUBSETS:
         # Sorted by name, never as the file system lists them: numbers of groups must agree between machines.
         files = sorted((source / subset).glob("*.json"), key=lambda file: file.stem)
-        tasks += [(subset, file.stem, file, read_task(file)) for file in files]
+        for file in files:
+            if not file.stem.isprintable():  # nor is what a file system gives for bytes that are not UTF-8
+                raise UserError(f"{str(file)!r}: the name is not printable UTF-8; rename the file")
+            tasks.append((subset, file.stem, file, read_task(file)))
     if not tasks:
         raise UserError(f"{source}: no task files in {TRAINING}/ or {EVALUATION}/; run `hrm fetch` again")
     return tasks

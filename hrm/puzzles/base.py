@@ -82,6 +82,10 @@ class Examples:
     def __len__(self) -> int:
         return len(self.groups)
 
+    def take(self, rows: Ints) -> Examples:
+        """The examples of the given rows."""
+        return Examples(self.questions.take(rows), self.answers.take(rows), self.groups[rows], self.ratings[rows])
+
 
 @dataclass(frozen=True)
 class Table:
@@ -211,6 +215,16 @@ class PuzzleKind(Settings, ABC):
     @abstractmethod
     def is_valid(self, question: Bytes, answer: Bytes) -> bool | None:
         """Whether an answer solves the question by the rules alone; None where only the true answer can tell (ARC)."""
+
+    def first_fault(self, questions: Grids, answers: Grids) -> tuple[int, str] | None:
+        """The first row whose answer does not solve its question by the rules, and what is wrong.
+
+        A kind with a faster way to look at many puzzles at once, or more to say, has its own.
+        """
+        for row in range(len(questions)):
+            if self.is_valid(questions.grid(row), answers.grid(row)) is False:
+                return row, "the answer does not solve the question"
+        return None
 
     @abstractmethod
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:

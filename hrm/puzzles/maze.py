@@ -119,6 +119,10 @@ class Maze(PuzzleKind):
         """Whether the answer adds to the maze a shortest path from start to goal, whichever, and nothing else."""
         return first_fault(question[None], answer[None]) is None
 
+    def first_fault(self, questions: Grids, answers: Grids) -> tuple[int, str] | None:
+        """The first row whose answer does not solve its question, and what is wrong."""
+        return first_fault(questions.cells, answers.cells)
+
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
         """A maze as SVG; cells that differ from the question by anything but a path through a free cell are framed."""
         letters = {START: "S", GOAL: "G"}

@@ -199,6 +199,10 @@ class Sudoku(PuzzleKind):
         """Whether the answer keeps the givens and holds every digit once in each row, column and box."""
         return self._first_fault(question[None], answer[None]) is None
 
+    def first_fault(self, questions: Grids, answers: Grids) -> tuple[int, str] | None:
+        """The first row whose answer does not solve its question, and what is wrong."""
+        return self._first_fault(questions.cells, answers.cells)
+
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
         """A grid as SVG: givens bold on grey; cells that break the rules or change a given are framed."""
         givens = grid if question is None else question

@@ -24,7 +24,7 @@ from hrm.puzzles.base import Bytes, Examples, Grids, Ints, Table
 
 COLUMNS = ("source", "question", "answer", "rating")
 BLOCK_BYTES = 1 << 23
-NEWLINE, RETURN, COMMA, ZERO = b"\n\r,0"
+NEWLINE, RETURN, COMMA, ZERO, QUOTE = b'\n\r,0"'
 UNKNOWN = 255
 """Stands for a character outside the alphabet, while a block is checked."""
 
@@ -97,8 +97,8 @@ def read_table(path: Path, *, length: int, alphabet: Mapping[str, int]) -> Colum
         for character, code in alphabet.items():
             codes[ord(character)] = code
         done = 0
-        for text in _blocks(stream):
-            block = _Block(path, done + 2, header, text)
+        for text, lines in _blocks(path, stream):
+            block = _Block(path, lines, header, text)
             rows = slice(done, done + len(block))
             columns.questions[rows] = block.cells("question", length, codes)
             columns.answers[rows] = block.cells("answer", length, codes)
@@ -115,37 +115,79 @@ def _header(path: Path, line: bytes) -> list[str]:
 
 
 def _count_lines(path: Path, stream: BinaryIO) -> int:
-    count, last = 0, b"\n"
+    """How many puzzles follow; a line break in quotes ends none."""
+    count, breaks, last, quoted = 0, 0, b"\n", False
     while chunk := stream.read(BLOCK_BYTES):
-        count += chunk.count(b"\n")
+        ends, quoted = _ends(chunk, quoted)
+        count += len(ends)
+        breaks += chunk.count(b"\n")
         last = chunk[-1:]
+    if quoted:
+        raise UserError(f"{path}: line {breaks + 1}: cut off inside quotes; fetch the file again, or close them")
     if last != b"\n":
-        raise UserError(f"{path}: line {count + 2}: cut off; fetch the file again (a whole one ends with a line break)")
+        raise UserError(
+            f"{path}: line {breaks + 2}: cut off; fetch the file again (a whole one ends with a line break)"
+        )
     return count
 
 
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    """The rest of a file in blocks of whole lines, quotes removed."""
-    rest = b""
+def _ends(chunk: bytes, quoted: bool = False) -> tuple[Ints, bool]:
+    """The line breaks outside quotes, and whether quotes are open at the end as they are, `quoted`, at the start."""
+    characters = np.frombuffer(chunk, np.uint8)
+    ends = np.flatnonzero(characters == NEWLINE)
+    if quoted or b'"' in chunk:
+        open_ = (np.cumsum(characters == QUOTE) + quoted) % 2
+        return ends[open_[ends] == 0], bool(open_[-1])
+    return ends, False
+
+
+def _blocks(path: Path, stream: BinaryIO) -> Iterator[tuple[bytes, Ints]]:
+    """The rest of a file in blocks of n puzzles, quotes removed, and (n,) the line of the file that each begins at."""
+    rest, line = b"", 2
     while chunk := stream.read(BLOCK_BYTES):
         rest += chunk
-        end = rest.rfind(b"\n") + 1
-        if end:
-            yield _unquoted(rest[:end]) if b'"' in rest[:end] else rest[:end]
-            rest = rest[end:]
+        ends, _ = _ends(rest)
+        if not len(ends):
+            continue
+        block, rest = rest[: ends[-1] + 1], rest[ends[-1] + 1 :]
+        breaks = np.flatnonzero(np.frombuffer(block, np.uint8) == NEWLINE)
+        lines = line + np.concatenate(([0], np.searchsorted(breaks, ends[:-1]) + 1))
+        yield _unquoted(path, block, lines) if b'"' in block else block, lines
+        line += len(breaks)
 
 
-def _unquoted(block: bytes) -> bytes:
-    """The same lines without quotes; only `source`, which nobody reads, can have held a comma."""
-    lines = csv.reader(block.decode("utf-8", errors="replace").split("\n")[:-1])
-    return "".join(",".join(field.replace(",", ";") for field in line) + "\n" for line in lines).encode()
+def _unquoted(path: Path, block: bytes, lines: Ints) -> bytes:
+    """The same puzzles, a line each, without quotes; only `source`, which nobody reads, can have held what is lost."""
+    reader = csv.reader(block.decode("utf-8", errors="replace").split("\n")[:-1])
+    lost = str.maketrans(",\n", ";;")
+    ends = [*(lines[1:] - lines[0]).tolist(), block.count(b"\n")]
+    text: list[str] = []
+    try:
+        for fields in reader:
+            if reader.line_num != ends[len(text)]:
+                raise csv.Error("a quotation mark inside a field without quotes")
+            text.append(",".join(field.translate(lost) for field in fields) + "\n")
+    except csv.Error as error:
+        raise UserError(f"{path}: line {lines[len(text)]}: {error}; correct the line") from None
+    return "".join(text).encode()
+
+
+def _line_of(path: Path, row: int) -> int:
+    """The line of a file that a puzzle begins at."""
+    with path.open("rb") as stream:
+        stream.readline()
+        for _, lines in _blocks(path, stream):
+            if row < len(lines):
+                return int(lines[row])
+            row -= len(lines)
+    raise IndexError(row)
 
 
 class _Block:
     """Some lines of a file as bytes, with the places of their fields."""
 
-    def __init__(self, path: Path, first_line: int, header: list[str], text: bytes) -> None:
-        self._path, self._first_line, self._header = path, first_line, header
+    def __init__(self, path: Path, lines_n: Ints, header: list[str], text: bytes) -> None:
+        self._path, self._lines_n, self._header = path, lines_n, header
         self._bytes = np.frombuffer(text, np.uint8)
         ends = np.flatnonzero(self._bytes == NEWLINE)
         starts = np.concatenate(([0], ends[:-1] + 1))
@@ -201,7 +243,7 @@ class _Block:
     def _refuse(self, wrong: np.ndarray[tuple[int, ...], np.dtype[np.bool]], explain: Callable[[int], str]) -> None:
         if wrong.any():
             row = int(wrong.argmax())
-            raise UserError(f"{self._path}: line {self._first_line + row}: {explain(row)}")
+            raise UserError(f"{self._path}: line {self._lines_n[row]}: {explain(row)}")
 
 
 class RowNames(Sequence[str]):
@@ -260,7 +302,7 @@ def _read_checked(path: Path, side: int, alphabet: Mapping[str, int], check: Che
         )
         if fault is not None:
             row, message = fault
-            raise UserError(f"{path}: line {start + row + 2}: {message}; correct the line")
+            raise UserError(f"{path}: line {_line_of(path, start + row)}: {message}; correct the line")
     return columns
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hrm import provenance
 from hrm.config import BuildSettings
+from hrm.data.adopt import adopt
 from hrm.data.build import build_dataset
 from hrm.data.dataset import open_dataset
 from hrm.progress import note
@@ -22,8 +23,12 @@ def build(settings: BuildSettings, raw: Path, out: Path) -> None:
     Raises:
         UserError: when a raw file is missing or damaged, or nothing is left to train or test on.
     """
-    build_dataset(settings, raw, out)
-    inputs = {name: raw / name for name in settings.sources}
+    if settings.published is None:
+        build_dataset(settings, raw, out)
+        inputs = {name: raw / name for name in settings.sources}
+    else:
+        adopt(settings.puzzle, settings.published, out)
+        inputs = {"published": settings.published}
     provenance.write(out.with_name(f"{out.name}.provenance.json"), "build", inputs=inputs, settings=settings)
     dataset = open_dataset(out)
     counts = f"{len(dataset.train):,} train and {len(dataset.test):,} test examples"

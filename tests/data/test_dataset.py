@@ -67,10 +67,10 @@ def test_subsample_takes_whole_tasks_and_renumbers_them(arc_raw: Path, tmp_path:
         ("format", "format 'hrm-dataset/0' is not 'hrm-dataset/1'"),
         ("truncated", "answers.npy: damaged"),
         ("lost", "groups.npy: missing"),
-        ("short", "arrays of different lengths"),
-        ("counts", "do not have the lengths"),
+        ("short", "test/groups.npy: int64 of shape (1,) instead of int64 of (3,)"),
+        ("counts", "names.npy: |S2 of shape (5,) instead of bytes_ of (4,)"),
         ("puzzle", "puzzle"),
-        ("field", "digest missing"),
+        ("field", "dataset.json: digest: Field required"),
     ],
 )
 def test_a_damaged_dataset_is_one_line(arc: Dataset, tmp_path: Path, damage: str, part: str) -> None:

@@ -135,6 +135,6 @@ def test_other_seeds_draw_otherwise(arc: Dataset) -> None:
 
 def test_an_error_of_the_loader_reaches_the_loop(arc: Dataset) -> None:
     loader = batches(arc)
-    loader.firsts_G = loader.firsts_G + 1000
+    loader.puzzles.firsts_G = loader.puzzles.firsts_G + 1000
     with pytest.raises(IndexError):
         next(prefetched(loader, Position(), 1))
