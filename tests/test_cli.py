@@ -10,7 +10,8 @@ import pytest
 import torch
 import yaml
 
-from hrm.cli import VERBS, main
+from hrm.cli import main
+from hrm.cli.experiment import VERBS
 from hrm.config import load_experiment
 from hrm.model.published import to_published
 from hrm.training.state import build_model

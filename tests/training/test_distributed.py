@@ -24,7 +24,7 @@ STEP = "step-00000025"
 LAUNCH = """
 import logging, signal, sys, time
 from pathlib import Path
-from hrm.cli import _terminate
+from hrm.cli import terminate
 from hrm.progress import speak
 from hrm.training.distributed import joined
 from hrm.training.interrupts import Interrupts, end
@@ -44,7 +44,7 @@ def work(folder):
 
 if __name__ == "__main__":
     speak(logging.INFO)
-    signal.signal(signal.SIGTERM, _terminate)
+    signal.signal(signal.SIGTERM, terminate)
     try:
         launch(work, [Path.cwd()], 2)
     except KeyboardInterrupt:
