@@ -27,8 +27,11 @@ class BuildSettings(Settings):
     """Train on this many groups, drawn at random; all when left out."""
     min_rating: NonNegativeInt = 0
     """Leave out examples rated below this (Sudoku: search effort, Maze: path length)."""
+    easier_copies: NonNegativeInt = 0
+    """Copies of each training puzzle with some of its blanks filled from the answer, from one to all but one; each is a
+    group of its own, with its own variants. Sudokus only."""
     seed: NonNegativeInt = 0
-    """Seeds variants and the subsample."""
+    """Seeds variants, the subsample and what easier copies fill."""
 
     @field_validator("sources")
     @classmethod
@@ -38,9 +41,11 @@ class BuildSettings(Settings):
         return sources
 
     @model_validator(mode="after")
-    def _one_origin(self) -> Self:
+    def _together(self) -> Self:
         if bool(self.sources) == (self.published is not None):
             raise ValueError("give either sources or published")
+        if self.easier_copies and not self.puzzle.eases:
+            raise ValueError(f"easier_copies: there are none of a {self.puzzle.title}; leave it out")
         if self.published is not None and (others := sorted(self.model_fields_set - {"puzzle", "published"})):
             raise ValueError(f"{', '.join(others)} cannot change a published folder; leave it out")
         return self

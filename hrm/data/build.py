@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hrm.config import BuildSettings
 from hrm.data.dataset import write_dataset
+from hrm.data.easier import with_easier_copies
 from hrm.errors import UserError
 from hrm.puzzles.base import Bytes, Examples, Ints, Table
 
@@ -25,6 +26,7 @@ def build_dataset(settings: BuildSettings, raw: Path, out: Path) -> None:
     for split, examples in {"train": table.train, "test": table.test}.items():
         if not len(examples):
             raise UserError(f"{out}: no {split} example is left; check build.puzzle, build.min_rating and the sources")
+    table = with_easier_copies(table, settings.easier_copies, settings.seed)
     if not settings.puzzle.has_puzzle_ids:
         _refuse_overlap(table, out)
     symmetries, starts = settings.puzzle.variants(table, settings.variants, settings.seed)

@@ -62,6 +62,10 @@ class Grids:
         """The grids of the given rows."""
         return Grids(self.cells[rows], self.shapes[rows])
 
+    def joined(self, others: Grids) -> Grids:
+        """These grids, then others on a canvas of the same size."""
+        return Grids(np.concatenate([self.cells, others.cells]), np.concatenate([self.shapes, others.shapes]))
+
     def grid(self, row: int) -> Bytes:
         """One grid, cut to its own height and width."""
         height, width = self.shapes[row]
@@ -85,6 +89,15 @@ class Examples:
     def take(self, rows: Ints) -> Examples:
         """The examples of the given rows."""
         return Examples(self.questions.take(rows), self.answers.take(rows), self.groups[rows], self.ratings[rows])
+
+    def joined(self, others: Examples) -> Examples:
+        """These examples, then others of groups after theirs."""
+        return Examples(
+            self.questions.joined(others.questions),
+            self.answers.joined(others.answers),
+            np.concatenate([self.groups, others.groups]),
+            np.concatenate([self.ratings, others.ratings]),
+        )
 
 
 @dataclass(frozen=True)
@@ -111,6 +124,8 @@ class PuzzleKind(Settings, ABC):
     """Whether each variant has a puzzle id of its own (ARC), or all share id 0."""
     limits: ClassVar[str]
     """What a user of a trained model must know, in a sentence or two."""
+    eases: ClassVar[bool] = False
+    """Whether a question with some of the answer's cells copied into it is an easier question with the same answer."""
     arc_prize: ClassVar[bool] = False
     """Whether answers are scored, and written down for submission, by the rules of the ARC Prize as well."""
 

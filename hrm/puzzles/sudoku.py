@@ -44,6 +44,7 @@ class Sudoku(PuzzleKind):
 
     ignored_label: ClassVar[int | None] = None
     has_puzzle_ids: ClassVar[bool] = False
+    eases: ClassVar = True
     limits: ClassVar[str] = "Solves Sudokus of this box size only. An answer may be wrong: `valid` says so."
 
     @property
