@@ -11,36 +11,50 @@ from hrm.data.build import build_dataset
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.puzzles import Arc, Sudoku
 from hrm.puzzles.base import Grids
-from hrm.puzzles.table import Row, write_table
 from hrm.sources.package import PackageSource
 
 BLANKS = 0.7
 """Part of the cells that a question leaves open, as in hard Sudokus."""
 TESTS = 10
+BLOCK = 1 << 15
+"""Rows made together."""
 
 
 def sudoku(folder: Path, *, puzzles: int, variants: int) -> Dataset:
-    """9x9 Sudokus: images of one solved grid with random cells left open. Their solutions may not be unique.
+    """9x9 Sudokus, as `sudoku_tables` has them.
 
     Args:
         folder: to make it in.
         puzzles: to train on.
         variants: of each, besides the original.
     """
+    sudoku_tables(folder / "raw/sudoku", train=puzzles, test=TESTS)
+    settings = BuildSettings(puzzle=Sudoku(), sources=["sudoku"], variants=variants)
+    build_dataset(settings, folder / "raw", folder / "sudoku")
+    return open_dataset(folder / "sudoku")
+
+
+def sudoku_tables(folder: Path, *, train: int, test: int) -> None:
+    """`train.csv` and `test.csv` of images of one solved grid with random cells left open.
+
+    Their solutions may not be unique. Lines are as long as those of the published tables.
+    """
+    folder.mkdir(parents=True)
     puzzle, rng = Sudoku(), np.random.default_rng(0)
     row, column = np.indices(puzzle.canvas)
     solved = (3 * (row % 3) + row // 3 + column) % 9 + 1
-    one = Grids.of([solved.astype(np.uint8)], puzzle.canvas).take(np.zeros(puzzles + TESTS, np.int64))
-    answers = puzzle.transform(one, puzzle.sample(len(one), rng)).cells
-    questions = np.where(rng.random(answers.shape) < BLANKS, 0, answers)
-    rows = [Row("made", puzzle.format(q), puzzle.format(a), 0) for q, a in zip(questions, answers, strict=True)]
-    (folder / "raw/sudoku").mkdir(parents=True)
-    write_table(folder / "raw/sudoku/train.csv", rows[TESTS:])
-    write_table(folder / "raw/sudoku/test.csv", rows[:TESTS])
-    build_dataset(
-        BuildSettings(puzzle=puzzle, sources=["sudoku"], variants=variants), folder / "raw", folder / "sudoku"
-    )
-    return open_dataset(folder / "sudoku")
+    one = Grids.of([solved.astype(np.uint8)], puzzle.canvas)
+    digits = np.frombuffer(b".123456789", np.uint8)
+    for split, count in {"train": train, "test": test}.items():
+        with (folder / f"{split}.csv").open("wb") as file:
+            file.write(b"source,question,answer,rating\n")
+            for done in range(0, count, BLOCK):
+                size = min(BLOCK, count - done)
+                answers = puzzle.transform(one.take(np.zeros(size, np.int64)), puzzle.sample(size, rng)).cells
+                questions = np.where(rng.random(answers.shape) < BLANKS, 0, answers)
+                lines = np.tile(np.frombuffer(b"made," + b"?" * 81 + b"," + b"?" * 81 + b",17\n", np.uint8), (size, 1))
+                lines[:, 5:86], lines[:, 87:168] = (digits[c.reshape(size, 81)] for c in (questions, answers))
+                file.write(lines.tobytes())
 
 
 def arc(folder: Path, *, tasks: int | None = None, variants: int) -> Dataset:

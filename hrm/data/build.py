@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from hrm.config import BuildSettings
 from hrm.data.dataset import write_dataset
 from hrm.data.easier import with_easier_copies
+from hrm.data.overlap import in_both
 from hrm.errors import UserError
-from hrm.puzzles.base import Bytes, Examples, Ints, Table
+from hrm.puzzles.base import Examples, Ints, Table
 
 
 def build_dataset(settings: BuildSettings, raw: Path, out: Path) -> None:
@@ -35,19 +36,10 @@ def build_dataset(settings: BuildSettings, raw: Path, out: Path) -> None:
 
 def _refuse_overlap(table: Table, out: Path) -> None:
     """A test puzzle that was trained on tests nothing."""
-    trained, tested = (_as_keys(split.questions.cells) for split in (table.train, table.test))
-    seen_N = np.flatnonzero(np.isin(tested, trained))
-    if len(seen_N):
-        first = table.names[int(table.test.groups[seen_N[0]])]
-        raise UserError(
-            f"{out}: {len(seen_N)} test puzzles are training puzzles too, {first} first; remove them from one"
-        )
-
-
-def _as_keys(cells_NHW: Bytes) -> NDArray[np.void]:
-    """(N,) one value a grid, equal where all cells are."""
-    rows = np.ascontiguousarray(cells_NHW.reshape(len(cells_NHW), -1))
-    return rows.view(f"V{rows.shape[1]}").ravel()
+    if both := in_both(table.train.questions.cells, table.test.questions.cells):
+        first = table.names[int(table.test.groups[both[0][0]])]
+        count = f"{len(both)} test puzzle{'s' * (len(both) > 1)}"
+        raise UserError(f"{out}: {count} among the training puzzles too, {first} first; remove from one of the two")
 
 
 def choose(table: Table, settings: BuildSettings) -> Table:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrm.data.dataset import REMEDY, Dataset, content_digest, load_names, open_dataset
+from hrm.data.overlap import in_both
 from hrm.data.stored import StoredExamples
 from hrm.errors import UserError
 from hrm.progress import note, progress
@@ -156,22 +157,9 @@ def _check_groups(dataset: Dataset) -> None:
 
 
 def _check_splits(dataset: Dataset) -> None:
-    """No test puzzle is a training puzzle. Sums of the cells, weighted at random, are compared before the cells are."""
-    train, test = dataset.originals.questions.cells, dataset.test.questions.cells
-    weights_L = np.random.default_rng(0).integers(1 << 63, size=dataset.seq_len, dtype=np.uint64)
-
-    def sums(cells_NHW: Bytes) -> NDArray[np.uint64]:
-        blocks = [
-            cells_NHW[rows].reshape(-1, dataset.seq_len) @ weights_L for rows in _blocks(len(cells_NHW), "compare")
-        ]
-        return np.concatenate(blocks)
-
-    train_N, test_N = sums(train), sums(test)
-    for row in np.flatnonzero(np.isin(test_N, train_N)).tolist():
-        for other in np.flatnonzero(train_N == test_N[row]).tolist():
-            if np.array_equal(test[row], train[other]):
-                file = dataset.path / "test/questions.npy"
-                raise _fault(file, row, f"the same puzzle as train/questions.npy[{other}]")
+    """No test puzzle is a training puzzle."""
+    for row, other in in_both(dataset.originals.questions.cells, dataset.test.questions.cells):
+        raise _fault(dataset.path / "test/questions.npy", row, f"the same puzzle as train/questions.npy[{other}]")
 
 
 def _check_symmetries(dataset: Dataset) -> None:

@@ -107,7 +107,7 @@ def test_test_puzzles_that_are_trained_on_are_refused(tmp_path: Path) -> None:
     lines = (tmp_path / "raw/train.csv").read_text().splitlines(keepends=True)
     with (tmp_path / "raw/test.csv").open("a") as stream:
         stream.write(lines[3])
-    with pytest.raises(UserError, match="1 test puzzles are training puzzles too, test-5 first"):
+    with pytest.raises(UserError, match="1 test puzzle among the training puzzles too, test-5 first"):
         build_dataset(BuildSettings(puzzle=Sudoku(box=(2, 2)), sources=["raw"]), tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

@@ -85,5 +85,5 @@ def test_an_easier_copy_that_is_a_test_puzzle_is_refused(tmp_path: Path) -> None
     (tmp_path / "made/test.csv").write_text(
         f"{head}x,.{answer[1:]},{answer},0\nx,{answer[0]}.{answer[2:]},{answer},0\n"
     )
-    with pytest.raises(UserError, match="test puzzles are training puzzles too"):
+    with pytest.raises(UserError, match="among the training puzzles too"):
         built(tmp_path, tmp_path / "out", 1)
