@@ -1,5 +1,8 @@
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +40,41 @@ def test_the_same_digest_in_another_folder_and_file_order(arc: Dataset, arc_raw:
         BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"], variants=6, seed=4), tmp_path, tmp_path / "other"
     )
     assert open_dataset(tmp_path / "other").digest != arc.digest
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from hrm.config import BuildSettings
+from hrm.data.build import build_dataset
+from hrm.data.dataset import open_dataset
+from hrm.puzzles import Arc
+
+raw, out = map(Path, sys.argv[1:])
+build_dataset(BuildSettings(puzzle=Arc(canvas_size=8), sources=["tasks"], variants=6, seed=3), raw, out)
+print(open_dataset(out).digest)
+"""
+
+
+def test_the_same_digest_in_another_environment(arc_raw: Path, tmp_path: Path) -> None:
+    shutil.copytree(arc_raw, tmp_path / "raw")
+    shutil.copy(arc_raw / "tasks/training/aa.json", tmp_path / "raw/tasks/training/Zürich.json")
+    environments: list[dict[str, str]] = [
+        {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+        {"LC_ALL": "C", "PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "4", "TZ": "Asia/Tokyo"},
+    ]
+    digests = [
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(tmp_path / "raw"), str(tmp_path / f"{number}")],
+            env=os.environ | environment,
+            umask=0o077 * number,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
+        for number, environment in enumerate(environments)
+    ]
+    assert digests[0] == digests[1]
 
 
 def test_tasks_that_do_not_fit_are_left_out_and_counted(arc_raw: Path, tmp_path: Path) -> None:
