@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import build, checkpoint, loader, step
+from benchmarks import build, checkpoint, generators, loader, step
 from benchmarks.clock import cores
 from benchmarks.table import Table, put
 from hrm.errors import UserError
@@ -18,6 +18,7 @@ from hrm.progress import note, speak
 
 BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
     "step": step.measure,
+    "generators": generators.measure,
     "build": build.measure,
     "loader": loader.measure,
     "checkpoint": checkpoint.measure,
