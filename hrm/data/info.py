@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hrm.artifacts import read_json, read_record
 from hrm.data.dataset import REMEDY, Dataset, open_dataset
+from hrm.data.ratings import rating_histogram
 from hrm.puzzles.base import Examples
 
-BARS = 12
-"""A histogram has at most so many."""
 BAR = 30
 """Characters of the longest bar."""
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -77,7 +75,11 @@ def facts(dataset: Dataset, provenance: Mapping[str, Any] | None, raw: Path | No
         "digest": dataset.digest,
         "sources": _sources(provenance, raw) if provenance else {},
         "built_by": dict(provenance["code"]) if provenance else {},
-        "ratings": {name: histogram(split.ratings) for name, split in splits.items() if split.ratings.any()},
+        "ratings": {
+            name: [astuple(bin_) for bin_ in rating_histogram(split.ratings)]
+            for name, split in splits.items()
+            if split.ratings.any()
+        },
     }
 
 
@@ -90,24 +92,6 @@ def _sources(provenance: Mapping[str, Any], raw: Path | None) -> dict[str, dict[
         origin = record["settings"] if record.get("digest") == digest else None
         sources[name] = {"digest": digest, "origin": origin}
     return sources
-
-
-def histogram(ratings_N: NDArray[np.integer[Any]]) -> list[tuple[int, int, int]]:
-    """Ratings counted in equal steps, or in doubling ones where most would fall into the first of the equal ones.
-
-    Returns:
-        Rows of (from, to, count), both ends included, without a gap from the smallest rating to the largest.
-    """
-    low, high = int(ratings_N.min()), int(ratings_N.max())
-    steps = (factor * 10**power for power in range(19) for factor in (1, 2, 5))
-    step = next(step for step in steps if high // step - low // step < BARS)
-    edges = [*range(low // step * step, high + 1, step), (high // step + 1) * step]
-    if step > 1 and np.median(ratings_N) < edges[1]:
-        edges = [0, *(1 << bit for bit in range(high.bit_length() + 1))]
-        edges = edges[low.bit_length() :]
-    # NumPy counts the last edge with what is before it; no rating is as large.
-    counts = np.histogram(ratings_N, edges)[0].tolist()
-    return [(start, end - 1, count) for (start, end), count in zip(pairwise(edges), counts, strict=True)]
 
 
 def describe(dataset: Dataset, provenance: Mapping[str, Any] | None, raw: Path | None = None) -> str:

@@ -1,15 +1,12 @@
 import json
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hrm.config import BuildSettings
 from hrm.data.dataset import Dataset, open_dataset
-from hrm.data.info import describe, facts, histogram, info
+from hrm.data.info import describe, facts, info
 from hrm.errors import UserError
 from hrm.puzzles import Maze, MazeGenerator
 from hrm.stages.build import build
@@ -70,23 +67,3 @@ def test_sources_and_ratings(tmp_path: Path) -> None:
     (tmp_path / "mazes.provenance.json").write_text("{}")
     with pytest.raises(UserError, match=r"mazes.provenance.json: code, inputs missing; build the dataset again"):
         info(out)
-
-
-@given(st.lists(st.integers(0, 10**6) | st.integers(0, 20), min_size=1, max_size=200))
-def test_histograms_count_each_rating_once(ratings: list[int]) -> None:
-    rows = histogram(np.array(ratings))
-    assert [count for _, _, count in rows] == [sum(start <= r <= end for r in ratings) for start, end, _ in rows]
-    assert sum(count for _, _, count in rows) == len(ratings)
-    assert all(end + 1 == start for (_, end, _), (start, _, _) in pairwise(rows))
-    assert len(rows) <= 22
-    assert rows[0][2]
-    assert rows[-1][2]
-
-
-def test_steps_are_round_or_doubling() -> None:
-    paths = histogram(np.arange(111, 240))
-    assert [row[:2] for row in paths] == [(start, start + 19) for start in range(100, 240, 20)]
-    efforts = histogram(np.array([0] * 50 + [3, 17, 250]))
-    assert [row[:2] for row in efforts[:4]] == [(0, 0), (1, 1), (2, 3), (4, 7)]
-    assert efforts[0][2] == 50
-    assert efforts[-1] == (128, 255, 1)

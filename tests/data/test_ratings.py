@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hrm.puzzles.ratings import MOST_BINS, Bin, rating_histogram
+from hrm.data.ratings import MOST_BINS, Bin, rating_histogram
 
 
 def test_equal_widths() -> None:
