@@ -11,6 +11,7 @@ import pandas as pd
 
 from hrm.artifacts import write_json
 from hrm.data.dataset import Dataset
+from hrm.data.published import identifiers
 from hrm.provenance import CODE, MODEL_PACKAGES
 from hrm.training.card import LoadedModel
 
@@ -33,7 +34,7 @@ def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
     with tempfile.TemporaryDirectory() as folder:
         if dataset.puzzle.has_puzzle_ids:
             artifacts[IDENTIFIERS] = Path(folder) / "identifiers.json"
-            write_json(artifacts[IDENTIFIERS], identifiers(dataset))
+            write_json(artifacts[IDENTIFIERS], list(identifiers(dataset)))
         info: ModelInfo = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(CODE / "serving" / "model_code.py"),
@@ -44,15 +45,6 @@ def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
             pip_requirements=requirements(),
         )
     return info
-
-
-def identifiers(dataset: Dataset) -> list[str]:
-    """The names by puzzle id, as the published layout lists them: the blank one, then every variant's."""
-    names = ["<blank>"]
-    for group, name in enumerate(dataset.names):
-        variants = dataset.symmetries[dataset.starts[group] : dataset.starts[group + 1]]
-        names += [dataset.puzzle.variant_name(name, symmetry) for symmetry in variants]
-    return names
 
 
 def example(dataset: Dataset) -> pd.DataFrame:

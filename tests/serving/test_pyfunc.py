@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 from hrm.config import HaltingSettings, ModelSettings
 from hrm.data.dataset import Dataset
-from hrm.serving.package import example, identifiers, requirements
+from hrm.data.published import identifiers
+from hrm.serving.package import example, requirements
 from hrm.serving.pyfunc import PuzzleModel, signature
 from hrm.serving.solve import solve_puzzles
 from hrm.training.card import load_model
@@ -40,7 +41,7 @@ def arc_solver(arc: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Puzzle
     weights["puzzle_embedding.table"].normal_()
     weights["q_head.weight"].normal_()
     small_run.write_weights(folder, weights)
-    (folder / "identifiers.json").write_text(json.dumps(identifiers(arc)))
+    (folder / "identifiers.json").write_text(json.dumps(list(identifiers(arc))))
     return model_of(
         weights=folder / "model.safetensors", card=folder / "model.json", identifiers=folder / "identifiers.json"
     )
@@ -105,7 +106,7 @@ def test_arc_answers_by_the_task_that_is_named(arc_solver: PuzzleModel, arc: Dat
 
 
 def test_identifiers_are_listed_by_puzzle_id(arc: Dataset) -> None:
-    names = identifiers(arc)
+    names = list(identifiers(arc))
     assert len(names) == arc.num_puzzle_ids
     assert names[0] == "<blank>"
     for group, start in enumerate(arc.starts[:-1]):
