@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -25,7 +26,7 @@ TRAIN = {
 KINDS = ("sudoku", "maze", "arc")
 
 
-def small_params() -> dict[str, object]:
+def small_params() -> dict[str, Any]:
     """The demo's experiments made smaller: the same sources and kinds, a few seconds of work."""
     params = yaml.safe_load((ROOT / "params.yaml").read_text())
     experiments, sources = params["experiments"], params["sources"]
@@ -42,17 +43,29 @@ def small_params() -> dict[str, object]:
 
 def make_clone(folder: Path) -> None:
     """A clone with the smaller experiments, in which `dvc repro` has run once."""
-    for name in ("hrm", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml"):
+    make_project(folder, small_params())
+    run(folder, "dvc", "repro")
+
+
+def make_project(folder: Path, params: dict[str, Any]) -> None:
+    """The project with other settings, committed as a Git repository of its own; nothing has run."""
+    for name in ("hrm", ".dvc", ".dvcignore", ".gitignore", "dvc.yaml", "external/README.md"):
         source = ROOT / name
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__", "cache", "tmp", "config.local")
             shutil.copytree(source, folder / name, ignore=ignored)
         else:
             shutil.copy(source, folder / name)
-    (folder / "params.yaml").write_text(yaml.safe_dump(small_params(), sort_keys=False))
-    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "start"]):
-        run(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", *command)
-    run(folder, "dvc", "repro")
+    (folder / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    run(folder, "git", "init", "-q")
+    commit(folder, "start")
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit all that Git does not ignore."""
+    run(folder, "git", "add", ".")
+    run(folder, "git", "-c", "user.name=a", "-c", "user.email=a@example.org", "commit", "-q", "-m", message)
 
 
 def run(folder: Path, *command: str | Path) -> str:

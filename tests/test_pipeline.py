@@ -76,7 +76,7 @@ def test_fetch_follows_the_sources_of_every_experiment() -> None:
 
 
 def test_each_input_is_an_output_of_an_earlier_stage() -> None:
-    made: set[str] = set()
+    made = {"external"}  # by hand
     for stage in STAGES.values():
         deps = [dep for dep in stage["deps"] if not dep.startswith("hrm")]
         assert set(deps) <= made

@@ -20,7 +20,7 @@ class BuildSettings(Settings):
     """Names under `sources:`; groups are numbered in this order."""
     published: Path | None = None
     """In the place of sources, a folder in the published layout, relative to where the command runs: it is trained and
-    evaluated on as it is, so that nothing below applies."""
+    evaluated on as it is, so that nothing below applies. DVC notices a change in it if it lies below `external/`."""
     variants: NonNegativeInt = 0
     """Augmented variants of each training group besides the original; symmetric groups may have fewer."""
     subsample: PositiveInt | None = None

@@ -25,7 +25,7 @@ class FolderSource(Origin):
 
     origin: Literal["folder"] = "folder"
     path: Path
-    """The folder, relative to where the command runs."""
+    """The folder, relative to where the command runs; DVC notices a change in it if it lies below `external/`."""
     kind: Literal["arc", "table"]
     """What the folder holds."""
 

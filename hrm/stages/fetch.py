@@ -22,6 +22,7 @@ def fetch(sources: Mapping[str, Source], into: Path) -> None:
     Raises:
         UserError: when a source cannot be had; the sources before it are complete.
     """
+    into.mkdir(parents=True, exist_ok=True)  # an output that DVC looks for, also where there are no sources
     for name, source in progress(sources.items(), total=len(sources), desc="fetch", unit="source"):
         folder, record = into / name, into / f"{name}.source.json"
         wanted = {"settings": source.model_dump(mode="json"), "version": source.version()}
