@@ -16,8 +16,9 @@ from pydantic import Field, PositiveInt, model_validator
 from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Rng
 from hrm.puzzles.held_out import Draw, write_splits
-from hrm.puzzles.maze import CHARACTERS, FREE, GOAL, PATH, START, WALL, Size
+from hrm.puzzles.maze import CHARACTERS, FREE, GOAL, PATH, START, WALL
 from hrm.puzzles.maze_paths import is_unique, layers, place, shortest_path, to_bits
+from hrm.puzzles.square import Size
 from hrm.puzzles.table import Row
 from hrm.settings import Settings
 
