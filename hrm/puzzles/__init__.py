@@ -10,14 +10,15 @@ from pydantic import Field, TypeAdapter, ValidationError
 from hrm.errors import UserError
 from hrm.puzzles.arc import Arc
 from hrm.puzzles.base import PuzzleKind
+from hrm.puzzles.light_up import LightUp, LightUpGenerator
 from hrm.puzzles.maze import Maze
 from hrm.puzzles.maze_generator import MazeGenerator
 from hrm.puzzles.sudoku import Sudoku
 from hrm.puzzles.sudoku_generator import SudokuGenerator
 from hrm.settings import one_line
 
-Puzzle = Annotated[Arc | Sudoku | Maze, Field(discriminator="kind")]
-Generator = Annotated[SudokuGenerator | MazeGenerator, Field(discriminator="kind")]
+Puzzle = Annotated[Arc | Sudoku | Maze | LightUp, Field(discriminator="kind")]
+Generator = Annotated[SudokuGenerator | MazeGenerator | LightUpGenerator, Field(discriminator="kind")]
 
 _PUZZLE: TypeAdapter[PuzzleKind] = TypeAdapter(Puzzle)
 
