@@ -61,15 +61,13 @@ class LightUp(SquareKind):
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
         """Walls dark, lit cells yellow. In an answer, what breaks a rule (but dark cells) or is no bulb is framed."""
         light, blinded, miscounted = _judged(grid)
-        fills = np.where((grid == FREE) & (light > 0), FILLS[BULB], np.array(FILLS)[grid])
-        texts = np.array(["", "", "", *"01234●"])[grid]
+        fills = np.where((grid == FREE) & (light > 0), FILLS[BULB], np.array(FILLS)[grid]).tolist()
+        texts = np.array(["", "", "", *"01234●"])[grid].tolist()
         marked = None
         if question is not None:
             changed = (grid != question) & ~((question == FREE) & (grid == BULB))
             marked = changed | blinded | miscounted
-        return svg_grid(
-            fills.tolist(), label=f"{self.size} × {self.size} Light Up", texts=texts.tolist(), marked=marked
-        )
+        return svg_grid(fills, label=f"{self.size} × {self.size} Light Up", texts=texts, marked=marked)
 
 
 def _judged(grid: Bytes) -> tuple[NDArray[np.int64], Matrix, Matrix]:
