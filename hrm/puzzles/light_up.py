@@ -65,8 +65,7 @@ class LightUp(SquareKind):
         texts = np.array(["", "", "", *"01234●"])[grid].tolist()
         marked = None
         if question is not None:
-            changed = (grid != question) & ~((question == FREE) & (grid == BULB))
-            marked = changed | blinded | miscounted
+            marked = blinded | miscounted | (grid != question) & ~((question == FREE) & (grid == BULB))
         return svg_grid(fills, label=f"{self.size} × {self.size} Light Up", texts=texts, marked=marked)
 
 
@@ -164,10 +163,7 @@ def _bits(cells: int) -> Iterator[int]:
 
 
 class LightUpGenerator(Settings):
-    """Writes `train.csv` and `test.csv` with puzzles of one solution, none of whose numbers could be left out.
-
-    The rating is that of `rating_of`. No puzzle is a turned or mirrored copy of one in the other split.
-    """
+    """Puzzles of one solution, rated by `rating_of`; none is a turned or mirrored copy of one in the other split."""
 
     kind: Literal["light-up"] = "light-up"
     size: Size = 7
@@ -181,8 +177,11 @@ class LightUpGenerator(Settings):
     wall_density: Fraction = 0.25
     """The probability of a wall; with few, most puzzles have more solutions than one and are made in vain."""
 
+    numbers: Literal["minimal", "all"] = "minimal"
+    """`minimal`: no number could be left out. `all`: every wall has one, which makes easier puzzles."""
+
     def write(self, into: Path) -> None:
-        """Write the two files below a folder.
+        """Write `train.csv` and `test.csv` below a folder.
 
         Raises:
             UserError: when puzzles with one solution are too rare.
@@ -203,12 +202,13 @@ class LightUpGenerator(Settings):
         return np.where(wall, ZERO + _bulbs(_beside(grid), grid), grid).astype(np.uint8)
 
     def _draw(self, answer: Bytes, rng: Rng) -> Draw | None:
-        """The puzzle with as few numbers as possible, None where even all of them leave several solutions."""
+        """The puzzle with the numbers that it shall have, None where even all of them leave several solutions."""
         question = np.where(answer == BULB, np.uint8(FREE), answer)
         if (rating := rating_of(question)) is None:
             return None
         # A number that is needed now is needed later, when there are fewer: one pass is enough.
-        for cell in rng.permutation(np.flatnonzero(question != FREE)).tolist():
+        walls = np.flatnonzero(question != FREE) if self.numbers == "minimal" else ()
+        for cell in rng.permutation(walls).tolist():
             fewer = question.copy()
             fewer.flat[cell] = WALL
             if (rated := rating_of(fewer)) is not None:

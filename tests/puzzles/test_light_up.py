@@ -218,6 +218,12 @@ def test_generated_puzzles_have_one_solution_and_no_number_too_many(tmp_path: Pa
     assert len(np.unique(table.train.ratings)) > 3
 
 
+def test_every_wall_may_have_its_number(tmp_path: Path) -> None:
+    table = generated(tmp_path, LightUpGenerator(size=5, train=20, test=5, numbers="all"))
+    assert not (table.train.questions.cells == WALL).any()
+    assert all(rating_of(question) is not None for question in table.train.questions.cells)
+
+
 def test_no_puzzle_comes_twice_nor_its_image_in_the_other_split(tmp_path: Path) -> None:
     # So small that images would come up often.
     table = generated(tmp_path, LightUpGenerator(size=3, train=60, test=40, wall_density=0.4))
