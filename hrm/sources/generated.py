@@ -16,10 +16,11 @@ class GeneratedSource(Origin):
     generator: Generator
     """What to make, how many, from which seed."""
 
-    def fetch(self, name: str, into: Path) -> None:
+    def fetch(self, name: str, into: Path) -> str:
         """Generate `train.csv` and `test.csv`.
 
         Raises:
             UserError: when there are not as many different puzzles as wanted.
         """
         self.generator.write(into)
+        return ""

