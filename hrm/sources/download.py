@@ -13,16 +13,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from hrm.artifacts import digest
 from hrm.errors import UserError
-from hrm.progress import note
+from hrm.progress import note, progress
 
 PAUSES = (1.0, 2.0, 4.0, 8.0)
 """Seconds before each further attempt, unless the server says how long to wait."""
 LONGEST = 120.0
 """The most seconds to wait because a server says so."""
+
+PIECE = 1 << 20
+"""Bytes that are written at once; a connection that breaks off costs less than that."""
+PARTIAL_CONTENT = 206
 
 Result = TypeVar("Result")
 
@@ -31,6 +35,7 @@ Result = TypeVar("Result")
 class Promise:
     """What a hub says about a file before it sends it."""
 
+    name: str
     url: str
     commit: str
     etag: str
@@ -53,7 +58,7 @@ def promise(repository: str, file: str, revision: str) -> Promise:
     if not re.fullmatch("[0-9a-f]{40}", said.commit_hash or "") or said.etag is None or said.size is None:
         raise UserError(f"{constants.ENDPOINT} does not answer as a hub does; check HF_ENDPOINT")
     commit = str(said.commit_hash)
-    return Promise(hf_hub_url(**address, revision=commit), commit, said.etag, said.size)
+    return Promise(file, hf_hub_url(**address, revision=commit), commit, said.etag, said.size)
 
 
 def download(promised: Promise, file: Path) -> None:
@@ -63,18 +68,29 @@ def download(promised: Promise, file: Path) -> None:
         UserError: when other bytes came than were promised; they are removed.
         Exception: as `huggingface_hub` raises, when the connection breaks off; what came is kept.
     """
-    from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
-
     with file.open("ab") as stream:
-        there = stream.tell()
-        if there < promised.size:
-            # Compressed bytes could not be gone on from: their number says nothing about the file's.
-            headers = {**build_hf_headers(), "Accept-Encoding": "identity"}
-            http_get(promised.url, stream, resume_size=there, headers=headers, displayed_filename=file.name)
+        if stream.tell() < promised.size:
+            _receive(promised, stream)
     if problem := _difference(promised, file):
         file.unlink()
         raise UserError(f"the file that came is damaged ({problem}); fetch it again")
+
+
+def _receive(promised: Promise, stream: BinaryIO) -> None:
+    """Append what is missing, a piece at a time."""
+    from huggingface_hub import constants, utils
+
+    there = stream.tell()
+    # Compressed bytes could not be gone on from: their number says nothing about the file's.
+    headers = {**utils.build_hf_headers(), "Accept-Encoding": "identity", "Range": f"bytes={there}-"}  # type: ignore[attr-defined]
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    with utils.get_session().stream("GET", promised.url, headers=headers, timeout=timeout) as response:  # type: ignore[attr-defined]
+        utils.hf_raise_for_status(response)  # type: ignore[attr-defined]
+        if response.status_code != PARTIAL_CONTENT:  # the server sends all of it, whatever is asked for
+            stream.truncate(there := 0)
+        pieces, total = response.iter_bytes(PIECE), -(-promised.size // PIECE)
+        for piece in progress(pieces, total=total, initial=there // PIECE, desc=promised.name, unit="MiB"):
+            stream.write(piece)
 
 
 def _difference(promised: Promise, file: Path) -> str | None:

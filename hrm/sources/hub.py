@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from functools import partial
@@ -77,11 +76,8 @@ def _set_up() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # Imported here because it is slow to load, and reads the environment once, when it is loaded.
     from huggingface_hub.utils.logging import set_verbosity_error
-    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     set_verbosity_error()  # type: ignore[no-untyped-call]
-    if not logging.getLogger("hrm").isEnabledFor(logging.INFO):
-        disable_progress_bars()
 
 
 def _explain(error: Exception) -> str | None:

