@@ -123,7 +123,7 @@ def patiently(action: Callable[[], Result], what: str) -> Result:
             wait = _wait(error, pause)
             if wait is None:
                 raise
-            note(f"{what}: {_status(error) or type(error).__name__}; trying again in {wait:g} s")
+            note(f"{what}: {_reason(error)}; trying again in {wait:g} s")
         time.sleep(wait)
     return action()
 
@@ -143,6 +143,8 @@ def _wait(error: Exception, pause: float) -> float | None:
     return pause if isinstance(error, HTTPError) else None
 
 
-def _status(error: Any) -> str | None:
+def _reason(error: Any) -> str:
     response = getattr(error, "response", None)
-    return None if response is None else f"the server answered with status {response.status_code}"
+    if response is not None:
+        return f"the server answered with status {response.status_code}"
+    return " ".join(str(error).split()) or type(error).__name__

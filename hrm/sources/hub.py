@@ -67,7 +67,12 @@ class HubSource(Origin):
                 raise UserError(f"{where}: {problem}") from None
         for table, part in parts.items():
             part.replace(into / table)
-        check_digest(name, into, f"{self.repository} at {self.revision}", "name the documented revision")
+        check_digest(
+            name,
+            into,
+            f"{self.repository} at {self.revision}",
+            "name the documented revision, or give the source another name",
+        )
         return revision
 
 

@@ -52,7 +52,10 @@ class Hub(BaseHTTPRequestHandler):
             body = body.replace(b"000123", b"000124")
         if self.command == "GET" and name == "damaged-small" and file == "test.csv":
             body = body.replace(b"a", b"b")
+        if self.command == "GET" and name == "short":
+            body = body[:-9]
         start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
+        start = 0 if name == "no-ranges" else start
         if status == 200 and start:
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
         body = body[start:]
@@ -63,7 +66,7 @@ class Hub(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command == "GET":
-            breaks = file == "train.csv" and (name == "breaking" or name == "breaking-once")
+            breaks = file == "train.csv" and name in ("breaking", "breaking-once", "no-ranges")
             self._send(body, breaks and (name == "breaking" or self.server.asked[name, "GET"] == 1))
 
     do_HEAD = do_GET
@@ -150,7 +153,8 @@ def is_whole(folder: Path) -> bool:
 
 
 def test_tables_and_refusals(hub: tuple[str, HubServer], tmp_path: Path) -> None:
-    good = {name: {"repository": f"puzzles/{name}"} for name in ("good", "busy", "stumbling", "breaking-once")}
+    behaviours = ("good", "busy", "stumbling", "breaking-once", "no-ranges")
+    good = {name: {"repository": f"puzzles/{name}"} for name in behaviours}
     bad = {
         "old": {"repository": "puzzles/good", "revision": "v9"},
         **{name: {"repository": f"puzzles/{name}"} for name in ("half", "private", "gated", "forbidden", "down")},
@@ -158,12 +162,14 @@ def test_tables_and_refusals(hub: tuple[str, HubServer], tmp_path: Path) -> None
         "nothing": {"repository": "nobody/nothing"},
         "wrong": {"repository": "not a name"},
         "damaged": {"repository": "puzzles/damaged"},
+        "short": {"repository": "puzzles/short"},
         "small": {"repository": "puzzles/damaged-small"},
     }
     raw = tmp_path / "raw"
     lines, notes = fetched(raw, good | bad, HF_ENDPOINT=hub[0])
     assert lines[: len(good)] == ["fetched"] * len(good)
     private = "no such data set repository, or a private one; check the name or set HF_TOKEN"
+    size = len(FILES["train.csv"])
     right = hashlib.sha256(FILES["train.csv"]).hexdigest()[:12]
     wrong = hashlib.sha256(FILES["train.csv"].replace(b"000123", b"000124")).hexdigest()[:12]
     assert [line.removeprefix("sources.") for line in lines[len(good) : -1]] == [
@@ -178,6 +184,8 @@ def test_tables_and_refusals(hub: tuple[str, HubServer], tmp_path: Path) -> None
         f"nothing: train.csv of nobody/nothing at main: {private}",
         "wrong: train.csv of not a name at main: not the name of a repository; expected owner/name",
         f"damaged: train.csv of puzzles/damaged at main: the file that came is damaged (SHA-256 {wrong}, not {right}); "
+        "fetch it again",
+        f"short: train.csv of puzzles/short at main: the file that came is damaged ({size - 9} bytes, not {size}); "
         "fetch it again",
     ]
     assert "small: test.csv of puzzles/damaged-small at main: the file that came is damaged (SHA-1 " in lines[-1]

@@ -118,7 +118,7 @@ def slowly(mine: Path, raw: Path, seconds: float) -> subprocess.Popen[str]:
 
 def test_one_process_fetches_and_the_others_wait(tmp_path: Path, mine: Path) -> None:
     raw = tmp_path / "raw"
-    said = [process.communicate(timeout=30) for process in [slowly(mine, raw, 1.5) for _ in range(3)]]
+    said = [process.communicate(timeout=30) for process in [slowly(mine, raw, 1) for _ in range(3)]]
     assert sorted(out for out, _ in said) == ["", "", "at work\n"]
     assert sorted(notes.splitlines()[-1] for _, notes in said) == [
         f"{raw}/tasks: fetched",
