@@ -20,16 +20,21 @@ from hrm.errors import UserError
 from hrm.puzzles import dihedral
 from hrm.puzzles.arc_tasks import COLOURS, EVALUATION, MAX_SIZE, Pair, read_source, to_grid
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Rng, Table
-from hrm.puzzles.drawing import svg_grid
+from hrm.puzzles.drawing import Legend, svg_grid
+from hrm.puzzles.steps import Step
 
 PAD, END, FIRST_COLOUR = 0, 1, 2
 TRIES = 5
 """Draws per wanted variant before a symmetric task is left with fewer."""
 
-# The colours in which ARC is usually shown: black, blue, red, green, yellow, grey, magenta, orange, light blue, maroon.
+# The colours in which ARC is usually shown.
 PALETTE = (
     *("#000000", "#0074d9", "#ff4136", "#2ecc40", "#ffdc00"),
     *("#aaaaaa", "#f012be", "#ff851b", "#7fdbff", "#870c25"),
+)
+COLOUR_NAMES = (
+    *("black", "blue", "red", "green", "yellow"),
+    *("grey", "magenta", "orange", "light blue", "maroon"),
 )
 
 _VARIANT = re.compile(r"(?P<task>.+)_t(?P<transform>[0-7])_(?P<colours>0[1-9]{9})")
@@ -47,6 +52,8 @@ class Arc(PuzzleKind):
     has_puzzle_ids: ClassVar[bool] = True
     arc_prize: ClassVar[bool] = True
     title: ClassVar[str] = "ARC"
+    steps: ClassVar[tuple[Step, ...]] = (Step("turn", at=0), Step("values", at=1, size=COLOURS))
+    legend: ClassVar[Legend] = Legend(PALETTE, COLOUR_NAMES, ("",) * COLOURS)
     limits: ClassVar[str] = (
         "Knows the tasks it was trained on, by their demonstrations: name one in the column `task`. "
         "For any other task it has no embedding, and will hardly solve it. No rule tells whether an answer is right."

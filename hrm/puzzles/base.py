@@ -24,6 +24,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from hrm.puzzles.drawing import Legend
+from hrm.puzzles.steps import Step, words
 from hrm.settings import Settings
 
 Bytes = NDArray[np.uint8]
@@ -210,6 +212,17 @@ class PuzzleKind(Settings, ABC):
     def variant_name(self, group: str, symmetry: Bytes) -> str:
         """The published name of a variant; the group's own name for the identity."""
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """What a symmetry does, as data that a page can carry out; none where a kind's symmetries are not of such."""
+        return ()
+
+    def describe(self, symmetry: Bytes) -> str:
+        """What a symmetry (K,) does, for people."""
+        if self.steps or np.array_equal(symmetry, self.identity):
+            return words(self.steps, symmetry, self.legend.names)
+        return self.variant_name("", symmetry).strip("_")
+
     # -- tokens --------------------------------------------------------------------------------------------------------
 
     @abstractmethod
@@ -244,3 +257,8 @@ class PuzzleKind(Settings, ABC):
     @abstractmethod
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
         """A grid as a self-contained SVG; cells that differ from the question may be drawn apart."""
+
+    @property
+    def legend(self) -> Legend:
+        """How a page draws each cell value; a kind without colours of its own shows numbers."""
+        return Legend.numbered(self.vocab_size)

@@ -15,13 +15,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.puzzles.base import Bytes
+Bytes = NDArray[np.uint8]
 
 COUNT = 8
 """Number of transforms."""
 
+TRANSPOSE = 6
+"""The code that mirrors at the main diagonal."""
+
 INVERSE: Bytes = np.array([0, 3, 2, 1, 4, 5, 6, 7], dtype=np.uint8)
 """INVERSE[code] undoes `code`; every flip undoes itself."""
+
+NAMES = (
+    "",
+    "turned 90° counter-clockwise",
+    "turned 180°",
+    "turned 90° clockwise",
+    "flipped left-right",
+    "flipped up-down",
+    "transposed",
+    "anti-transposed",
+)
+"""What each does, for people; nothing for the one that does nothing."""
 
 SWAPS_AXES: NDArray[np.bool_] = np.array([False, True, False, True, False, False, True, True])
 """SWAPS_AXES[code] tells whether height and width change places."""

@@ -7,6 +7,8 @@ dark page. It takes the width that the page's style gives it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from colorsys import hls_to_rgb
+from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 
@@ -21,6 +23,35 @@ LINE = "#80808a"
 """Colour of the lines: visible on light and on dark."""
 
 Mask = NDArray[np.bool]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """How each cell value of a kind of puzzle is drawn and called."""
+
+    fills: tuple[str, ...]
+    """The colour of each value as `#rrggbb`."""
+    names: tuple[str, ...]
+    """What people call each value."""
+    texts: tuple[str, ...]
+    """A short text for each value, or none."""
+    box: tuple[int, int] | None = None
+    """Height and width of the boxes that thick lines go around."""
+    given: str | None = None
+    """The colour of cells that are not 0 in the question, there and in its answer, which has them in bold."""
+
+    @classmethod
+    def numbered(cls, count: int) -> Legend:
+        """Values 0 to count - 1 as numbers on tints of their own, 0 on white."""
+        tints = [hls_to_rgb(value / count, 0.85, 0.6) for value in range(count)]
+        fills = [f"#{''.join(f'{round(255 * part):02x}' for part in tint)}" for tint in tints]
+        numbers = tuple(map(str, range(count)))
+        return cls(("#ffffff", *fills[1:]), numbers, numbers)
+
+    @property
+    def inks(self) -> tuple[str, ...]:
+        """The colour of each value's text."""
+        return tuple(map(_ink, self.fills))
 
 
 def svg_grid(

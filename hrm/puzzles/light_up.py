@@ -19,7 +19,7 @@ from pydantic import Field, PositiveInt
 
 from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Rng
-from hrm.puzzles.drawing import svg_grid
+from hrm.puzzles.drawing import Legend, svg_grid
 from hrm.puzzles.held_out import Draw, write_splits
 from hrm.puzzles.square import SquareKind
 from hrm.puzzles.table import Row
@@ -28,8 +28,10 @@ from hrm.settings import Fraction, NonNegativeInt, Settings
 CHARACTERS = ".#01234*"
 """Free, wall, wall with a number, bulb: cell values, and tokens, 1 to 8."""
 FREE, WALL, ZERO, FOUR, BULB = 1, 2, 3, 7, 8
-FILLS = ["#b4b4bc", "#ffffff", *["#2b2d42"] * 6, "#ffe08a"]
+FILLS = ("#b4b4bc", "#ffffff", *("#2b2d42",) * 6, "#ffe08a")
 """The colour of each cell value; the first for a cell without one."""
+NAMES = ("no value", "free", "wall", *(f"wall with {number}" for number in range(5)), "bulb")
+TEXTS = ("", "", "", *"01234●")
 PATIENCE = 5000
 """Attempts in a row without a usable puzzle after which the settings count as impossible."""
 Size = Annotated[int, Field(ge=2, le=20)]
@@ -44,6 +46,7 @@ class LightUp(SquareKind):
     """Height and width."""
 
     characters: ClassVar[str] = CHARACTERS
+    legend: ClassVar[Legend] = Legend(FILLS, NAMES, TEXTS)
     title: ClassVar[str] = "Light Up"
     limits: ClassVar[str] = "Solves Light Up puzzles of this size only. An answer may be wrong: `valid` says so."
 
@@ -62,7 +65,7 @@ class LightUp(SquareKind):
         """Walls dark, lit cells yellow. In an answer, what breaks a rule (but dark cells) or is no bulb is framed."""
         light, blinded, miscounted = _judged(grid)
         fills = np.where((grid == FREE) & (light > 0), FILLS[BULB], np.array(FILLS)[grid]).tolist()
-        texts = np.array(["", "", "", *"01234●"])[grid].tolist()
+        texts = np.array(TEXTS)[grid].tolist()
         marked = None
         if question is not None:
             marked = blinded | miscounted | (grid != question) & ~((question == FREE) & (grid == BULB))

@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hrm.puzzles.base import Bytes
-from hrm.puzzles.drawing import svg_grid
+from hrm.puzzles.drawing import Legend, svg_grid
 from hrm.puzzles.maze_paths import distance, to_bits
 from hrm.puzzles.square import Size, SquareKind
 
@@ -19,6 +19,7 @@ CHARACTERS = "# SGo"
 WALL, FREE, START, GOAL, PATH = range(1, 6)
 FILLS = ("#b4b4bc", "#2b2d42", "#ffffff", "#8ecae6", "#ffd166", "#f4a261")
 """The colour of each cell value; the first for a cell without one."""
+NAMES = ("no value", "wall", "free", "start", "goal", "path")
 
 
 class Maze(SquareKind):
@@ -29,6 +30,7 @@ class Maze(SquareKind):
     """Height and width."""
 
     characters: ClassVar[str] = CHARACTERS
+    legend: ClassVar[Legend] = Legend(FILLS, NAMES, ("", "", "", "S", "G", ""))
     limits: ClassVar[str] = "Solves mazes of this size only. An answer may be wrong: `valid` says so."
 
     def fault(self, question: Bytes, answer: Bytes) -> str | None:
@@ -51,13 +53,12 @@ class Maze(SquareKind):
 
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
         """A maze as SVG; cells that differ from the question by anything but a path through a free cell are framed."""
-        letters = {START: "S", GOAL: "G"}
         wrong = None
         if question is not None:
             wrong = (grid != question) & ~((question == FREE) & (grid == PATH))
         return svg_grid(
             [[FILLS[value] for value in row] for row in grid.tolist()],
             label=f"{self.size} × {self.size} maze",
-            texts=[[letters.get(value, "") for value in row] for row in grid.tolist()],
+            texts=[[self.legend.texts[value] for value in row] for row in grid.tolist()],
             marked=wrong,
         )

@@ -19,6 +19,7 @@ from pydantic import Field
 
 from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Grids, PuzzleKind, Rng, Table
+from hrm.puzzles.steps import Step
 from hrm.puzzles.table import read_rows, square_grids
 
 Size = Annotated[int, Field(ge=2, le=128)]
@@ -34,6 +35,7 @@ class SquareKind(PuzzleKind):
     """What cells are written with; the first is value 1."""
     ignored_label: ClassVar[int | None] = 0
     has_puzzle_ids: ClassVar[bool] = False
+    steps: ClassVar[tuple[Step, ...]] = (Step("turn", at=0),)
 
     @abstractmethod
     def fault(self, question: Bytes, answer: Bytes) -> str | None:

@@ -18,9 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator
 
+from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Grids, PuzzleKind, Rng, Table
-from hrm.puzzles.drawing import svg_grid
+from hrm.puzzles.drawing import Legend, svg_grid
+from hrm.puzzles.steps import Step
 from hrm.puzzles.table import read_rows, square_grids
+
+GIVEN, BLANK = "#e8e8ec", "#ffffff"
+"""The colours of a cell that the question gives, and of any other."""
 
 
 def _possible_box(box: tuple[int, int]) -> tuple[int, int]:
@@ -182,6 +187,17 @@ class Sudoku(PuzzleKind):
         parts = ("".join(map(str, part[0].tolist())) for part in self._parts(symmetry[None]))
         return f"{group}_t{'_'.join(parts)}"
 
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Transposing or not, then rows, columns and digits."""
+        side = self.side
+        return (
+            Step("turn", at=0, codes=(0, dihedral.TRANSPOSE)),
+            Step("rows", at=1, size=side),
+            Step("columns", at=1 + side, size=side),
+            Step("values", at=1 + 2 * side, size=side + 1),
+        )
+
     # -- tokens --------------------------------------------------------------------------------------------------------
 
     def encode(self, grids: Grids, offsets_B2: NDArray[np.integer[Any]] | None = None) -> Bytes:
@@ -209,13 +225,19 @@ class Sudoku(PuzzleKind):
         givens = grid if question is None else question
         marked = self._conflicts(grid) | ((givens != 0) & (givens != grid))
         return svg_grid(
-            [["#e8e8ec" if given else "#ffffff" for given in row] for row in givens.tolist()],
+            [[GIVEN if given else BLANK for given in row] for row in givens.tolist()],
             label=f"{self.side} × {self.side} Sudoku",
             texts=[[str(digit) if digit else "" for digit in row] for row in grid.tolist()],
             strong=givens != 0,
             marked=marked,
             box=self.box,
         )
+
+    @property
+    def legend(self) -> Legend:
+        """Digits, those of the question on grey."""
+        digits = tuple(str(digit) for digit in range(1, self.side + 1))
+        return Legend((BLANK,) * (self.side + 1), ("blank", *digits), ("", *digits), self.box, GIVEN)
 
 
 def _line_orders(count: int, groups: int, group: int, rng: Rng) -> Bytes:
