@@ -8,16 +8,14 @@ A name that tells nothing makes its puzzle a task of its own.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hrm.artifacts import read_json
 from hrm.data.dataset import write_dataset
 from hrm.data.published import BLANK, SET
 from hrm.data.published_split import REMEDY, read_split
-from hrm.data.stored import StoredExamples
+from hrm.data.stored import StoredExamples, ranges
 from hrm.data.variants import as_variants
 from hrm.errors import UserError
 from hrm.puzzles.arc import Arc, parse_variant_name
@@ -105,7 +103,7 @@ class _Tests:
         """
         puzzles = np.flatnonzero(self.is_original_P)
         puzzles = puzzles[np.argsort(self.groups_P[puzzles], kind="stable")]
-        rows = _ranges(self.stored.puzzle_starts[puzzles], self.sizes_P[puzzles])
+        rows = ranges(self.stored.puzzle_starts[puzzles], self.sizes_P[puzzles])
         sides = []
         for field, tokens in (("inputs", self.stored.inputs[rows]), ("labels", self.stored.labels[rows])):
             grids = self.puzzle.decode(tokens)
@@ -132,8 +130,8 @@ class _Tests:
             if len(wrong := part[sizes != self.sizes_P[part]]):
                 raise UserError(f"{self.folder}: puzzle {wrong[0]} has not as many examples as its original; {REMEDY}")
             symmetries_BK = symmetries[np.repeat(self.variants_P[part], sizes)]
-            questions, answers = as_variants(self.puzzle, examples, _ranges(firsts, sizes), symmetries_BK)
-            rows = _ranges(self.stored.puzzle_starts[part], sizes)
+            questions, answers = as_variants(self.puzzle, examples, ranges(firsts, sizes), symmetries_BK)
+            rows = ranges(self.stored.puzzle_starts[part], sizes)
             differs = self.puzzle.encode(questions) != self.stored.inputs[rows]
             differs |= self.puzzle.encode(answers) != self.stored.labels[rows]
             if len(wrong := np.flatnonzero(differs.any(axis=1))):
@@ -141,10 +139,3 @@ class _Tests:
                 raise UserError(
                     f"{self.folder}: puzzle {puzzle} is not the variant that its identifier names; {REMEDY}"
                 )
-
-
-def _ranges(firsts: NDArray[np.integer[Any]], sizes: Ints) -> Ints:
-    """Ranges of rows one after another, each from its first on."""
-    begins = np.cumsum(sizes) - sizes
-    rows: Ints = np.repeat(firsts - begins, sizes) + np.arange(sizes.sum())
-    return rows

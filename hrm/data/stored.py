@@ -79,3 +79,10 @@ class StoredPuzzles:
             labels[labels == self._ignored] = IGNORED
         inputs = self._examples.inputs[examples_B].astype(np.int32)
         return Batch(inputs, labels, self._examples.puzzle_ids[variants_B].astype(np.int32))
+
+
+def ranges(firsts: NDArray[np.integer[Any]], sizes: Ints) -> Ints:
+    """Ranges of rows one after another, each from its first on."""
+    begins = np.cumsum(sizes) - sizes
+    rows: Ints = np.repeat(firsts - begins, sizes) + np.arange(sizes.sum())
+    return rows
