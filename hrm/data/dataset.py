@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from hrm.artifacts import read_json, write_json, written_beside
-from hrm.data.stored import StoredExamples
+from hrm.data.stored import StoredExamples, distinct
 from hrm.errors import UserError
 from hrm.puzzles import puzzle_from
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Table
@@ -89,7 +89,7 @@ class Dataset:
     @cached_property
     def train_groups(self) -> Ints:
         """The groups that have training examples."""
-        return np.unique(self.train.groups)
+        return distinct(np.asarray(self.train.groups))
 
     @property
     def originals(self) -> Examples:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hrm.data.dataset import Dataset
-from hrm.data.stored import StoredExamples, ranges
+from hrm.data.stored import StoredExamples, distinct, ranges
 from hrm.data.variants import as_variants
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind
 
@@ -55,7 +55,7 @@ def shown(dataset: Dataset) -> Shown:
     """The first groups of either split and their first variants, as many as a page can hold."""
     written_out = not dataset.puzzle.steps or isinstance(dataset.train, StoredExamples)
     most = min(GROUPS, CELLS // (2 * dataset.seq_len)) // (WRITTEN_OUT if written_out else 1)
-    groups = np.union1d(_distinct(_train_groups(dataset))[:most], _distinct(dataset.test.groups)[:most])
+    groups = np.union1d(distinct(_train_groups(dataset))[:most], distinct(dataset.test.groups)[:most])
     counts_G = np.diff(dataset.starts)[groups]
     kept = WRITTEN_OUT if written_out else int(counts_G.max())
     while kept > 1 and np.minimum(counts_G, kept).sum() * dataset.symmetries.shape[1] > SYMMETRIES:
@@ -125,11 +125,6 @@ def _train_groups(dataset: Dataset) -> Ints:
         variants_P = np.sort(_stored_variants(dataset, dataset.train))
         return np.searchsorted(dataset.starts, variants_P, side="right") - 1
     return dataset.train.groups
-
-
-def _distinct(ascending: Ints) -> Ints:
-    """Each number once; `np.unique` takes seconds for millions that are all different."""
-    return ascending[np.flatnonzero(np.diff(ascending, prepend=-1))]
 
 
 def _at_top_left(tokens_NL: Bytes, canvas: tuple[int, int]) -> Bytes:
