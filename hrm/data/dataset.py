@@ -16,7 +16,6 @@ The puzzle id of variant v is v + 1 for kinds with puzzle ids (0 stays blank), e
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from hrm.artifacts import read_json, write_json, written_beside
+from hrm.data.arrays import open_array
 from hrm.data.stored import StoredExamples, distinct
 from hrm.errors import UserError
 from hrm.puzzles import puzzle_from
@@ -254,13 +254,9 @@ def _examples(folder: Path, count: int, canvas: tuple[int, int]) -> Examples:
 def _load(file: Path, kind: type[np.generic], shape: tuple[int | None, ...]) -> Any:
     """A memory-mapped array of a type and shape, None being any length; nothing is ever unpickled."""
     try:
-        with warnings.catch_warnings(action="error"):
-            # Not `np.load`: it would open an archive, too.
-            array = np.lib.format.open_memmap(file, mode="r")
+        array = open_array(file, REMEDY)
     except FileNotFoundError:
         raise UserError(f"{file}: missing; {REMEDY}") from None
-    except Exception as error:  # a damaged header is parsed as Python: it can raise nearly anything
-        raise UserError(f"{file}: damaged ({' '.join(str(error).split())}); {REMEDY}") from None
     fits = len(array.shape) == len(shape) and all(b in (a, None) for a, b in zip(array.shape, shape, strict=True))
     if not fits or not np.issubdtype(array.dtype, kind) or not array.dtype.isnative:
         raise UserError(f"{file}: {array.dtype} of shape {array.shape} instead of {kind.__name__} of {shape}; {REMEDY}")

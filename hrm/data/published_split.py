@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrm.artifacts import read_record
+from hrm.data.arrays import open_array
 from hrm.data.published import PAD, SET
 from hrm.data.stored import StoredExamples
 from hrm.errors import UserError
@@ -106,11 +107,9 @@ def _starts(file: Path, *, parts: int | None, whole: int) -> NDArray[np.int32]:
 
 def _load(file: Path, dimensions: int) -> NDArray[Any]:
     try:
-        array: NDArray[Any] = np.load(file, mmap_mode="r", allow_pickle=False)
+        array = open_array(file, REMEDY)
     except FileNotFoundError:
         raise UserError(f"{file}: no such file; {REMEDY}") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise UserError(f"{file}: damaged ({error}); {REMEDY}") from None
     if array.ndim != dimensions or array.dtype.kind not in "ui":
         _refuse(file, f"{array.dtype} of {array.ndim} dimensions, expected whole numbers of {dimensions}")
     return array

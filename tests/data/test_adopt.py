@@ -151,6 +151,12 @@ def change(key: str, value: object) -> Callable[[Path], None]:
     return apply
 
 
+def zipped(file: Path) -> None:
+    """An archive in the place of an array."""
+    with file.open("wb") as stream:
+        np.savez(stream, labels=np.zeros((1, 1), np.uint8))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -163,6 +169,7 @@ def change(key: str, value: object) -> Callable[[Path], None]:
         (change("sets", ["all", "more"]), r"train/dataset.json: sets = \['all', 'more'\]"),
         (change("ignore_label_id", None), r"train/dataset.json: ignore_label_id = None"),
         (lambda folder: (folder / "train/all__labels.npy").unlink(), r"train/all__labels.npy: no such file"),
+        (lambda folder: zipped(folder / "train/all__labels.npy"), r"train/all__labels.npy: damaged \("),
         (lambda folder: (folder / "train/all__labels.npy").write_bytes(b"\x93NUMPY"), r"all__labels.npy: damaged"),
         (edit("train/all__labels.npy", [FULL]), r"train/all__labels.npy: 1 rows for 5 inputs"),
         (edit("train/all__inputs.npy", [[0.5] * 4]), r"train/all__inputs.npy: float64 of 2 dimensions"),
