@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from hrm.artifacts import write_json
 from hrm.data.dataset import Dataset
-from hrm.data.variants import as_variants, places
+from hrm.data.variants import VariantPuzzles, as_variants, places
 from hrm.errors import UserError
 from hrm.progress import progress
 from hrm.puzzles.base import Bytes, Grids, Ints
@@ -102,16 +102,12 @@ class Split:
         self.dataset = dataset
         self.is_train = name == "train"
         self.examples = dataset.originals if self.is_train else dataset.test
-        counts = np.bincount(self.examples.groups, minlength=len(dataset.names))
-        groups = np.flatnonzero(counts)
-        self.sizes_G: Ints = counts[groups]
-        self.firsts_G: Ints = (np.cumsum(counts) - counts)[groups]
-        self.variant_starts_G: Ints = np.asarray(dataset.starts)[groups]
-        variants_G = np.diff(dataset.starts)[groups]
+        self.puzzles = VariantPuzzles(dataset, self.examples)
+        variants_G = self.puzzles.variant_counts_G
         if not (self.is_train or dataset.puzzle.has_puzzle_ids):
-            variants_G[:] = 1
+            variants_G = np.ones_like(variants_G)
         self.group_indices: Ints = np.concatenate([[0], np.cumsum(variants_G)])
-        self.num_examples = int((self.sizes_G * variants_G).sum())
+        self.num_examples = int((self.puzzles.sizes_G * variants_G).sum())
 
     @property
     def num_puzzles(self) -> int:
@@ -125,12 +121,12 @@ class Split:
         for start in range(0, self.num_puzzles, puzzles_at_once):
             puzzles = np.arange(start, min(start + puzzles_at_once, self.num_puzzles))
             group = np.searchsorted(self.group_indices, puzzles, side="right") - 1
-            variants = self.variant_starts_G[group] + puzzles - self.group_indices[group]
-            sizes = self.sizes_G[group]
+            variants = self.puzzles.variant_starts_G[group] + puzzles - self.group_indices[group]
+            sizes = self.puzzles.sizes_G[group]
             ends = np.cumsum(sizes)
             owner_B = np.repeat(np.arange(len(puzzles)), sizes)
             within_B = np.arange(ends[-1]) - (ends - sizes)[owner_B]
-            rows_B = self.firsts_G[group][owner_B] + within_B
+            rows_B = self.puzzles.firsts_G[group][owner_B] + within_B
             symmetries_BK = self.dataset.symmetries[variants[owner_B]]
             questions, answers = as_variants(self.dataset.puzzle, self.examples, rows_B, symmetries_BK)
             moved_B = within_B != (staying.random(len(puzzles)) * sizes).astype(np.int64)[owner_B]
@@ -192,7 +188,7 @@ def _metadata(split: Split) -> dict[str, Any]:
         "vocab_size": dataset.vocab_size,
         "seq_len": dataset.seq_len,
         "num_puzzle_identifiers": dataset.num_puzzle_ids,
-        "total_groups": len(split.sizes_G),
+        "total_groups": len(split.puzzles.sizes_G),
         "mean_puzzle_examples": split.num_examples / split.num_puzzles,
         "sets": [SET],
     }

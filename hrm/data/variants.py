@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from hrm.data.batch import Batch, encode_batch, symmetric
 from hrm.data.dataset import Dataset
+from hrm.data.stored import distinct
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind
 
 
@@ -37,21 +38,21 @@ def places(
 
 
 class VariantPuzzles:
-    """The puzzles of a dataset that keeps each example once, as the loader draws from them.
+    """The puzzles of a split that keeps each example once, as the loader draws from them.
 
-    Letters for shapes: G groups that have training examples, M puzzles and B examples of a batch.
+    Letters for shapes: G groups that have examples in the split, M puzzles and B examples of a batch.
     """
 
-    def __init__(self, dataset: Dataset, train: Examples) -> None:
+    def __init__(self, dataset: Dataset, examples: Examples) -> None:
         """Prepare to draw.
 
         Args:
             dataset: the dataset.
-            train: its train split.
+            examples: one of its splits.
         """
-        self._dataset, self._train = dataset, train
-        groups = dataset.train_groups
-        counts = np.bincount(train.groups, minlength=len(dataset.names))
+        self._dataset, self._examples = dataset, examples
+        groups = distinct(examples.groups)
+        counts = np.bincount(examples.groups, minlength=len(dataset.names))
         self.sizes_G = counts[groups]
         self.variant_starts_G = np.asarray(dataset.starts[:-1])[groups]
         self.variant_counts_G = np.diff(dataset.starts)[groups]
@@ -68,7 +69,7 @@ class VariantPuzzles:
         """The examples under the symmetries of their variants, moved on the canvas where a kind of puzzle moves."""
         puzzle = self._dataset.puzzle
         symmetries_BK = self._dataset.symmetries[variants_B]
-        questions, answers = as_variants(puzzle, self._train, examples_B, symmetries_BK)
+        questions, answers = as_variants(puzzle, self._examples, examples_B, symmetries_BK)
         offsets_B2 = places(puzzle, questions, answers, where_B2, moved_B)
         puzzle_ids = variants_B + 1 if puzzle.has_puzzle_ids else np.zeros(len(variants_B), np.int64)
         return encode_batch(puzzle, questions, answers, puzzle_ids, offsets_B2)
