@@ -27,9 +27,9 @@ def with_easier_copies(table: Table, copies: int, seed: int) -> Table:
         copies: how many of each training example; one with a single blank has none.
         seed: the result is a pure function of it and of the table.
     """
-    train, rng = table.train, np.random.Generator(np.random.Philox([seed, STREAM]))
     if not copies:
         return table
+    train, rng = table.train, np.random.Generator(np.random.Philox([seed, STREAM]))
     can_N = (train.questions.cells == 0).sum(axis=(1, 2)) > 1
     origin_M = np.repeat(np.flatnonzero(can_N), copies)
     originals = train.take(origin_M)

@@ -76,8 +76,8 @@ def shown(dataset: Dataset) -> Shown:
         variant_starts=np.concatenate([[0], np.cumsum(kept_G)]),
         blocks=blocks,
         tests=blocks[:-1] + trained_B,
-        questions=_joined(train.questions, test.questions).take(order),
-        answers=_joined(train.answers, test.answers).take(order),
+        questions=train.questions.joined(test.questions).take(order),
+        answers=train.answers.joined(test.answers).take(order),
         ratings=np.concatenate([train.ratings, test.ratings])[order],
     )
 
@@ -135,7 +135,3 @@ def _at_top_left(tokens_NL: Bytes, canvas: tuple[int, int]) -> Bytes:
     for target, source, top, left in zip(moved, tokens_NHW, tops, lefts, strict=True):
         target[: canvas[0] - top, : canvas[1] - left] = source[top:, left:]
     return moved.reshape(tokens_NL.shape)
-
-
-def _joined(one: Grids, other: Grids) -> Grids:
-    return Grids(np.concatenate([one.cells, other.cells]), np.concatenate([one.shapes, other.shapes]))

@@ -42,6 +42,11 @@ SWAPS_AXES: NDArray[np.bool_] = np.array([False, True, False, True, False, False
 """SWAPS_AXES[code] tells whether height and width change places."""
 
 
+def family(grid: NDArray[Any]) -> bytes:
+    """The same for a square grid and all its turned and mirrored copies, and for no other grid of its size."""
+    return min(apply(grid, code).tobytes() for code in range(COUNT))
+
+
 def apply(grid: NDArray[Any], code: int) -> NDArray[Any]:
     """The transform of an array (..., H, W) over its last two axes, as a view: no cell is copied.
 

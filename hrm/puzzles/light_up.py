@@ -216,7 +216,7 @@ class LightUpGenerator(Settings):
             fewer.flat[cell] = WALL
             if (rated := rating_of(fewer)) is not None:
                 question, rating = fewer, rated
-        family = min(dihedral.apply(question, code).tobytes() for code in range(dihedral.COUNT))
+        family = dihedral.family(question)
         grids = question, np.where(answer == BULB, answer, question)
         lines = ["".join(CHARACTERS[value - 1] for value in grid.ravel().tolist()) for grid in grids]
         return Draw(Row("generated", lines[0], lines[1], rating), family)

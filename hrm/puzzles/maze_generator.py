@@ -114,7 +114,7 @@ class MazeGenerator(Settings):
         answer = maze.copy()
         for cell in path:
             answer[place(cell, self.size)] = PATH
-        family = min(dihedral.apply(maze, code).tobytes() for code in range(dihedral.COUNT))
+        family = dihedral.family(maze)
         return Draw(Row("generated", _line(maze), _line(answer), len(path) + 1), family)
 
 

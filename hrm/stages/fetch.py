@@ -34,7 +34,6 @@ def fetch(sources: Mapping[str, Source], into: Path) -> None:
         if _is_there(folder, record, settings, version):
             note(f"{folder}: already fetched")
             continue
-        into.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             if _is_there(folder, record, settings, version):
                 note(f"{folder}: fetched by another process")
