@@ -53,9 +53,10 @@ types: $(READY) ## Types: mypy
 
 lock: ## Renew requirements.lock from the ranges in pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
-	$(VENV)-lock/bin/python -m pip install --quiet setuptools "torch==2.13.0" ".[dev,wandb]"
+	$(VENV)-lock/bin/python -m pip install --quiet setuptools uv "torch==2.13.0"
+	$(VENV)-lock/bin/uv pip install --quiet --python $(VENV)-lock ".[cluster,dev,platform,wandb]"
 	{ echo "# Made by make lock from pyproject.toml."; \
-	  $(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude hrm-mlops | sed 's/+cpu//'; } > requirements.lock
+	  $(VENV)-lock/bin/python -m pip freeze --all --exclude pip --exclude uv --exclude hrm-mlops | sed 's/+cpu//'; } > requirements.lock
 	rm -rf $(VENV)-lock
 
 clean: ## Remove .venv; artifacts and the registry stay
