@@ -56,7 +56,7 @@ def vote(experiment: Experiment, place: Place) -> None:
 
 
 def register(experiment: Experiment, place: Place) -> None:
-    """Register the model in MLflow under the experiment's name."""
+    """Register the model in MLflow, under the experiment's name if the settings give no other."""
     from hrm.stages.register import register
 
     register(experiment.register_, place.dataset, place.run, experiment.name)
@@ -71,7 +71,7 @@ def track(experiment: Experiment, place: Place) -> None:
 
 def scores(experiment: Experiment, place: Place) -> None:
     """Print the scores of a finished experiment in a line."""
-    from hrm.evaluation.score import summary
+    from hrm.evaluation.summary import summary
 
     print(summary(experiment.name, place.run))  # noqa: T201
 

@@ -7,8 +7,8 @@ on which the stage depends and no other does.
 
 from hrm.config.build import BuildSettings
 from hrm.config.evaluate import EvaluateSettings
-from hrm.config.experiment import Experiment, load_experiment
-from hrm.config.params import read_params, run_list
+from hrm.config.experiment import Experiment, find_experiment, load_experiment, sources_of
+from hrm.config.params import checked, read_params, run_list
 from hrm.config.register import PublishedScore, RegisterSettings
 from hrm.config.train import (
     Attention,
@@ -33,7 +33,10 @@ __all__ = [
     "RegisterSettings",
     "TrainSettings",
     "VoteSettings",
+    "checked",
+    "find_experiment",
     "load_experiment",
     "read_params",
     "run_list",
+    "sources_of",
 ]

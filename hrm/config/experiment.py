@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from hrm.config.train import TrainSettings
 from hrm.config.vote import VoteSettings
 from hrm.config.yaml_text import parse
 from hrm.errors import UserError
-from hrm.settings import Name, Settings, validate
+from hrm.settings import Name, Settings, validate, whole_again
 from hrm.sources import Source
 
 
@@ -38,6 +38,15 @@ class _Sources(Settings):
     sources: dict[Name, Source]
 
 
+def sources_of(block: Mapping[str, Any]) -> dict[str, Source]:
+    """The sources of an experiment, from their settings.
+
+    Raises:
+        UserError: naming the source and the key that is not allowed.
+    """
+    return validate(_Sources, {"sources": whole_again(block)}, "settings").sources
+
+
 def load_experiment(name: str, params: Path, overrides: Sequence[str] = ()) -> Experiment:
     """An experiment of a params file, validated as a whole.
 
@@ -49,11 +58,15 @@ def load_experiment(name: str, params: Path, overrides: Sequence[str] = ()) -> E
     Raises:
         UserError: unknown experiment, key or source, or a value that is not allowed.
     """
-    content = read_params(params)
+    return find_experiment(name, read_params(params), str(params), overrides)
+
+
+def find_experiment(name: str, content: Mapping[str, Any], origin: str, overrides: Sequence[str] = ()) -> Experiment:
+    """The same, of the content of a params file; `origin` is what errors call it."""
     if name not in content["experiments"]:
         known = ", ".join(content["experiments"])
-        raise UserError(f"{params}: experiments.{_line(name)}: no such experiment; there are {known}")
-    where = f"{params}: experiments.{name}"
+        raise UserError(f"{origin}: experiments.{_line(name)}: no such experiment; there are {known}")
+    where = f"{origin}: experiments.{name}"
     # Through JSON, so that no two blocks are one because the file has an alias.
     block, sources = json.loads(json.dumps([content["experiments"][name], content["sources"]]))
     if not isinstance(block, dict):
@@ -65,7 +78,7 @@ def load_experiment(name: str, params: Path, overrides: Sequence[str] = ()) -> E
     for override in overrides:
         _override(block, override)
     block["sources"] = _wanted(block, known=list(content["sources"]), where=where)
-    validate(_Sources, {"sources": block["sources"]}, str(params))
+    validate(_Sources, {"sources": block["sources"]}, origin)
     return validate(Experiment, {"name": name, **block}, where)
 
 

@@ -28,22 +28,31 @@ def read_params(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: not text in UTF-8; save it as that") from None
     except ValueError as error:
         raise UserError(f"{path}: not valid YAML: {error}") from None
+    return checked(content, str(path))
+
+
+def checked(content: Any, where: str) -> dict[str, Any]:
+    """What a params file holds, if it has the three parts.
+
+    Raises:
+        UserError: naming the part, or the name in it, that is not allowed; `where` is said before it.
+    """
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected the keys run, sources and experiments")
+        raise UserError(f"{where}: expected the keys run, sources and experiments")
     for key, kind in PARTS.items():
         if not isinstance(content.get(key), kind):
-            raise UserError(f"{path}: {key}: expected a {'list' if kind is list else 'mapping'}")
+            raise UserError(f"{where}: {key}: expected a {'list' if kind is list else 'mapping'}")
     if unknown := [key for key in content if key not in PARTS]:
         shown = " ".join(", ".join(map(str, unknown)).split())
-        raise UserError(f"{path}: {shown}: no such key; allowed are {', '.join(PARTS)}")
+        raise UserError(f"{where}: {shown}: no such key; allowed are {', '.join(PARTS)}")
     for key in ("sources", "experiments"):
         for name in content[key]:
             if not isinstance(name, str):
-                raise UserError(f"{path}: {key}: {name!r}: a name is text; put quotes around it")
+                raise UserError(f"{where}: {key}: {name!r}: a name is text; put quotes around it")
             try:
                 safe_name(name)
             except ValueError as error:
-                raise UserError(f"{path}: {key}: {name!r}: {error}") from None
+                raise UserError(f"{where}: {key}: {name!r}: {error}") from None
     return content
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hrm.settings import Settings
+from pydantic import Field
+
+from hrm.settings import Fraction, Name, Settings
 
 
 class PublishedScore(Settings):
@@ -23,5 +25,9 @@ class RegisterSettings(Settings):
 
     description: str
     """What the model is for, in a sentence or two; shown in the registry."""
+    name: Name | None = None
+    """Name of the registered model; the experiment's when left out."""
+    minimum: dict[str, Fraction] = Field(default_factory=dict)
+    """Scores that a model must reach to be registered, by name, of `evaluate.json` or `vote.json`: `pass@2: 0.3`."""
     published: PublishedScore | None = None
     """The published score of this recipe, shown beside ours."""

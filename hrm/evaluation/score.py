@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.artifacts import read_record
 from hrm.data.dataset import Dataset
 from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.vote import Ranking
@@ -142,25 +140,3 @@ def vote_scores(
         "copies": int(ranking.num_votes.max()),
         "predictions": int(ranking.num_votes.sum()),
     }
-
-
-def summary(name: str, run: Path) -> str:
-    """The scores of a finished run in a line, in per cent.
-
-    Args:
-        name: of the experiment.
-        run: its folder.
-
-    Raises:
-        UserError: when it has not been evaluated and voted on.
-    """
-    evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
-    vote = read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again")
-    exact = f"{evaluate['exact_accuracy']:6.1%} exact"
-    interval = f"{evaluate['exact_accuracy_low']:.1%} to {evaluate['exact_accuracy_high']:.1%}"
-    parts = [f"{name:<24} {exact} of {evaluate['count']:,} test puzzles (95 % interval {interval})"]
-    if "valid_accuracy" in evaluate:
-        parts.append(f"{evaluate['valid_accuracy']:.1%} valid")
-    passes = ", ".join(f"{key} {vote[key]:.1%}" for key in ("pass@1", "pass@2") if key in vote)
-    parts.append(f"{vote['copies']:,} copies voting: {passes}")
-    return "; ".join(parts)

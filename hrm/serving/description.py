@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hrm.config import RegisterSettings
 from hrm.data.dataset import Dataset
-from hrm.evaluation.score import wilson
+from hrm.evaluation.summary import scores_table
 from hrm.serving.package import example
 from hrm.training.card import LoadedModel
 
@@ -18,6 +18,7 @@ class Story:
     """All that the description is written from."""
 
     name: str
+    """Of the experiment."""
     settings: RegisterSettings
     dataset: Dataset
     loaded: LoadedModel
@@ -29,6 +30,11 @@ class Story:
     """The code's part of the training's provenance record."""
 
     @property
+    def model_name(self) -> str:
+        """Of the registered model."""
+        return self.settings.name or self.name
+
+    @property
     def parameters(self) -> int:
         """Numbers in the weights file, puzzle embedding included."""
         return sum(tensor.numel() for tensor in self.loaded.model.state_dict().values())
@@ -38,44 +44,13 @@ def describe(story: Story, decision: str) -> str:
     """The Markdown text of a version; `decision` says why it is, or is not, the champion."""
     parts = {
         None: story.settings.description,
-        "Scores": f"{_scores(story)}\n\n{_published(story)}{decision}",
+        "Scores": f"{scores_table(story.evaluate, story.vote)}\n\n{_published(story)}{decision}",
         "Data": _data(story),
         "Recipe": _recipe(story),
         "Use": _use(story),
         "Limits": story.dataset.puzzle.limits,
     }
     return "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items()) + "\n"
-
-
-def _scores(story: Story) -> str:
-    rows = ["| score | value | 95 % interval | of |", "|---|---:|---:|---:|"]
-    for label, value, count, unit in _counted(story):
-        low, high = wilson(value, count)
-        rows.append(f"| {label} | {value:.1%} | {low:.1%} – {high:.1%} | {count:,} {unit} |")
-    if "arc_prize" in story.vote:
-        # A mean of the tasks' shares: the interval of a share of cases does not hold for it.
-        value, count = story.vote["arc_prize"], story.vote["tasks"]
-        rows.append(f"| ARC Prize score, {_voted(story)} | {value:.1%} | | {count:,} tasks |")
-    return "\n".join(rows)
-
-
-def _counted(story: Story) -> Iterator[tuple[str, float, int, str]]:
-    """Every score that is a share of independent cases: label, share, cases, what a case is."""
-    evaluate, vote = story.evaluate, story.vote
-    for key, label in {"exact_accuracy": "exact answers", "valid_accuracy": "valid answers"}.items():
-        if key in evaluate:
-            yield label, evaluate[key], evaluate["count"], "test puzzles"
-    voted = _voted(story)
-    for key, value in vote.items():
-        if key.startswith("pass@"):
-            yield f"{key}, {voted}", value, vote["tasks"], "tasks"
-    if "valid@1" in vote:
-        yield f"valid first answers, {voted}", vote["valid@1"], vote["test_inputs"], "test puzzles"
-
-
-def _voted(story: Story) -> str:
-    copies = story.vote["copies"]
-    return f"{copies:,} copies voting" if copies > 1 else "one answer each"
 
 
 def _published(story: Story) -> str:
@@ -125,7 +100,7 @@ def _use(story: Story) -> str:
     return (
         "```python\n"
         "import mlflow, pandas as pd\n\n"
-        f'model = mlflow.pyfunc.load_model("models:/{story.name}@champion")\n'
+        f'model = mlflow.pyfunc.load_model("models:/{story.model_name}@champion")\n'
         f"model.predict(pd.DataFrame([{row!r}]))\n"
         "```\n\n"
         "Gives a table with `answer`, `valid` (by the rules alone), `confidence` (the model's own, 0 to 1) and `steps`."

@@ -32,11 +32,11 @@ def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: st
         The number of the version, and its aliases, the most important first.
     """
     _ensure_model(client, story)
-    champion = _champion(client, story.name)
+    champion = _champion(client, story.model_name)
     tags = version_tags(story)
     won = deserves_champion(tags, champion.tags if champion else None)
     version = client.create_model_version(
-        story.name,
+        story.model_name,
         f"models:/{model.model_id}",
         run_id,
         tags=tags,
@@ -45,7 +45,7 @@ def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: st
     )
     aliases = [CHAMPION, CHALLENGER] if won else [CHALLENGER]
     for alias in aliases:
-        client.set_registered_model_alias(story.name, alias, str(version.version))
+        client.set_registered_model_alias(story.model_name, alias, str(version.version))
     return int(version.version), aliases
 
 
@@ -108,12 +108,12 @@ def _ensure_model(client: MlflowClient, story: Story) -> None:
     from mlflow.exceptions import MlflowException
 
     try:
-        client.create_registered_model(story.name)
+        client.create_registered_model(story.model_name)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.update_registered_model(story.name, story.settings.description)
-    client.set_registered_model_tag(story.name, "puzzle", story.dataset.puzzle.kind)
+    client.update_registered_model(story.model_name, story.settings.description)
+    client.set_registered_model_tag(story.model_name, "puzzle", story.dataset.puzzle.kind)
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:

@@ -39,13 +39,14 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) ->
         settings: the experiment's `register` block.
         dataset: the dataset folder.
         run: the run's folder, after `train`, `evaluate` and `vote`.
-        name: of the experiment, and of the registered model.
+        name: of the experiment.
 
     Raises:
         UserError: when the training is not finished, an earlier stage is missing or was not made from what lies there
-            now, or MLflow cannot be reached.
+            now, a score is below its minimum, or MLflow cannot be reached.
     """
     story = _story(settings, dataset, run, name)
+    _require_scores(settings.minimum, {**story.evaluate, **story.vote})
     run_id = log_finished(run, name, dataset)
     with required("register the model"), as_default():
         registration = _register(connect(), story, run, run_id)
@@ -76,6 +77,16 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
     )
 
 
+def _require_scores(minimum: Mapping[str, float], scores: Mapping[str, Any]) -> None:
+    """Refuse a model that is worse than wanted."""
+    for key, least in minimum.items():
+        if not isinstance(scores.get(key), float):
+            known = ", ".join(name for name, score in scores.items() if isinstance(score, float))
+            raise UserError(f"register.minimum.{key}: no such score; there are {known}")
+        if scores[key] < least:
+            raise UserError(f"not registered: {key} = {scores[key]:.4g} is below register.minimum.{key} = {least:g}")
+
+
 def _require_made_from(inputs: Mapping[str, Path], run: Path, stage: str, remedy: str) -> None:
     """Refuse scores of a stage that were made from anything but what lies there now."""
     record = run / f"{stage}.provenance.json"
@@ -101,11 +112,11 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     _log_scores(client, story, run_id, model.model_id)
     version, aliases = add_version(client, story, model, run_id)
     return {
-        "name": story.name,
+        "name": story.model_name,
         "version": version,
         "run_id": run_id,
         "aliases": aliases,
-        "uri": f"models:/{story.name}@{aliases[0]}",
+        "uri": f"models:/{story.model_name}@{aliases[0]}",
     }
 
 
