@@ -122,3 +122,15 @@ def _keys(detail: ErrorDetails, values: Any) -> list[str]:
 def _tag_key(key: str, detail: ErrorDetails) -> str:
     tag = detail["ctx"]["discriminator"].strip("'")
     return f"{key}.{tag}" if key else tag
+
+
+def whole_again(content: Any) -> Any:
+    """JSON whose whole numbers have become floats, as Kubeflow hands it on, with them whole again."""
+    match content:
+        case dict():
+            return {key: whole_again(value) for key, value in content.items()}
+        case list():
+            return [whole_again(value) for value in content]
+        case float() if content.is_integer():
+            return int(content)
+    return content

@@ -24,13 +24,17 @@ A first run, from raw puzzles to a registered model:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
+    """Run the command line; gives its exit status, see `carry_out`."""
+    return carry_out(parser().parse_args(arguments))
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Do what was parsed: `options.action`, as loud as `options` say.
 
     Returns:
         The exit status: 0; 2 for a mistake of the user, or what the machine cannot give (a full disk, memory); 130 when
         interrupted, 143 when terminated.
     """
-    options = parser().parse_args(arguments)
     speak(logging.WARNING if options.quiet else logging.DEBUG if options.verbose else logging.INFO)
     signal.signal(signal.SIGTERM, terminate)
     try:
@@ -65,14 +69,14 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"hrm {hrm.__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
-    settings, loudness = experiment.settings_options(), _loudness()
-    experiment.add_verbs(verbs, [settings, loudness])
-    data.add_verbs(verbs, [loudness])
-    checkpoint.add_verbs(verbs, [settings, loudness])
+    settings, loud = experiment.settings_options(), loudness()
+    experiment.add_verbs(verbs, [settings, loud])
+    data.add_verbs(verbs, [loud])
+    checkpoint.add_verbs(verbs, [settings, loud])
     return top
 
 
-def _loudness() -> argparse.ArgumentParser:
+def loudness() -> argparse.ArgumentParser:
     """The options of every verb."""
     common = argparse.ArgumentParser(add_help=False)
     loudness = common.add_mutually_exclusive_group()

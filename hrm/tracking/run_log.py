@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hrm.data.dataset import Dataset
 from hrm.tracking.curves import read_curves
 from hrm.tracking.record import Facts, Place
-from hrm.tracking.server import connect, public_uri
+from hrm.tracking.server import artifact_folder, connect, public_uri
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -168,15 +168,15 @@ def known_run(client: MlflowClient, folder: Path) -> Run | None:
 
 
 def _new_run(client: MlflowClient, folder: Path, facts: Facts) -> Run:
-    experiment_id = _experiment(client, facts.name)
+    where = experiment_id(client, facts.name)
     run_name = f"{facts.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    run: Run = client.create_run(experiment_id, tags=facts.tags, run_name=run_name)
-    experiment = client.get_experiment(experiment_id).name
+    run: Run = client.create_run(where, tags=facts.tags, run_name=run_name)
+    experiment = client.get_experiment(where).name
     Place(public_uri(), experiment, run.info.run_id).write(folder)
     return run
 
 
-def _experiment(client: MlflowClient, name: str) -> str:
+def experiment_id(client: MlflowClient, name: str) -> str:
     """The MLflow experiment for a new run.
 
     A pipeline's run (`MLFLOW_RUN_ID`) has its children beside it. Else `MLFLOW_EXPERIMENT_ID` decides, or
@@ -194,7 +194,8 @@ def _experiment(client: MlflowClient, name: str) -> str:
         return str(experiment.experiment_id)
     try:
         # Without this tag the web page asks each visitor what kind of experiment it is.
-        return client.create_experiment(name, tags={"mlflow.experimentKind": "custom_model_development"})
+        tags = {"mlflow.experimentKind": "custom_model_development"}
+        return client.create_experiment(name, artifact_location=artifact_folder(), tags=tags)
     except MlflowException:
         if experiment := client.get_experiment_by_name(name):  # another process was faster
             return str(experiment.experiment_id)

@@ -46,6 +46,15 @@ def resolved_uri() -> str:
     return f"sqlite:///{Path('mlflow.db').absolute()}" if uri == DEFAULT_URI else uri
 
 
+def artifact_folder() -> str | None:
+    """Where a new experiment's artifacts go: beside an embedded database; None where a server decides.
+
+    MLflow itself would take the current folder, which need not be the database's.
+    """
+    path = resolved_uri().removeprefix("sqlite:///")
+    return str(Path(path).absolute().with_name("mlruns")) if path != resolved_uri() else None
+
+
 def public_uri(uri: str | None = None) -> str:
     """A tracking address that may be shown and stored: without user, password and query."""
     parts = urlsplit(tracking_uri() if uri is None else uri)
@@ -140,5 +149,10 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if "Max retries exceeded" in text or "Connection refused" in text:
         text = "no connection"
-    text = re.sub(r"//[^/@\s]*@", "//", text)
+    text = without_credentials(text)
     return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+def without_credentials(text: str) -> str:
+    """A text with every `//user:password@` in it cut to `//`."""
+    return re.sub(r"//[^/@\s]*@", "//", text)

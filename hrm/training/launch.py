@@ -90,7 +90,7 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
     with tempfile.TemporaryDirectory() as folder, _handlers_kept():
         mistake = Path(folder) / "mistake"
         try:
-            elastic_launch(config, _work)(logger.level, mistake, work, *arguments)
+            elastic_launch(config, _work)(logger.getEffectiveLevel(), mistake, work, *arguments)
         except SignalException as error:
             _outlast(error.sigval)
             _end(128 + error.sigval)

@@ -1,0 +1,45 @@
+"""The first step of a sweep: which runs it has, each checked before anything is spent."""
+
+from components import component
+
+
+@component
+def plan(
+    experiments: list,
+    seeds: list,
+    overrides: list,
+    catalogue: dict,
+    gpus: str,
+    register_as: str,
+    minimum_scores: dict,
+    mirror: str,
+) -> list:
+    """Each experiment with each seed.
+
+    Args:
+        experiments: names under `experiments:` in params.yaml.
+        seeds: of the trainings.
+        overrides: settings to change in all of them, each as KEY=VALUE.
+        catalogue: content of a params.yaml; the image's own when empty.
+        gpus: of a node, as text; 0 trains on CPUs.
+        register_as: name of the registered model.
+        minimum_scores: that a model must reach to be registered, by name.
+        mirror: s3://bucket/prefix for checkpoints; none when empty.
+
+    Returns:
+        The runs, each with its experiment and its seed.
+    """
+    from hrm.stages.resolve import resolve
+
+    runs = [(name, int(seed)) for name in experiments for seed in seeds]
+    for name, seed in runs:
+        resolve(
+            name,
+            [*overrides, f"train.seed={seed}"],
+            catalogue=catalogue,
+            processes=int(gpus),
+            register_as=register_as,
+            minimum=minimum_scores,
+            mirror=mirror,
+        )
+    return [{"experiment": name, "seed": seed} for name, seed in runs]

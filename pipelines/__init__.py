@@ -1,0 +1,1 @@
+"""The chain on Kubeflow Pipelines: `python -m pipelines --help`."""

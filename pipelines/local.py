@@ -1,0 +1,93 @@
+"""A pipeline on this machine: the same steps and artifacts as on a cluster, as processes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import yaml
+from kfp import components, local
+
+from hrm.errors import UserError
+from hrm.progress import note
+from hrm.tracking.server import resolved_uri
+from pipelines.arguments import add_options, arguments
+from pipelines.compile import compiled
+from pipelines.output import Output
+from pipelines.subprocess_runner import subprocesses
+
+ROOT = Path("runs/pipelines")
+
+
+def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
+    """`run`."""
+    parser = verbs.add_parser("run", parents=parents, help="run a pipeline on this machine", description=__doc__)
+    add_options(parser)
+    parser.add_argument("--local", action="store_true", required=True, help="on this machine; for a cluster: submit")
+    parser.add_argument("--gpus", default="0", metavar="N", help="for training; 0: what the settings say (default: 0)")
+    parser.add_argument(
+        "--root", type=Path, default=ROOT, metavar="FOLDER", help=f"where artifacts go (default: {ROOT})"
+    )
+    parser.set_defaults(action=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    given = arguments(options.pipeline, options, gpus=options.gpus)
+    run_local(options.pipeline, given, options.root)
+
+
+def run_local(pipeline: str, given: Mapping[str, Any], root: Path) -> None:
+    """Run a pipeline to its end.
+
+    Args:
+        pipeline: a name of `pipelines.catalogue.PIPELINES`.
+        given: its parameters.
+        root: the folder for artifacts; each run makes one of its own in it.
+
+    Raises:
+        UserError: when a step failed by a mistake of the user.
+        SystemExit: with status 1 when one failed otherwise.
+    """
+    os.environ["MLFLOW_TRACKING_URI"] = resolved_uri()  # the steps run elsewhere
+    function = components.load_component_from_text(_for_local(compiled(pipeline)))
+    output = Output()
+    with subprocesses(output) as runner, _quiet():
+        local.init(runner, pipeline_root=str(root), raise_on_error=False)
+        function(**given)
+    if output.failures:
+        first = output.failures[0]
+        if first.is_mistake:
+            raise UserError(str(first))
+        print(f"hrm: error: {first}", file=sys.stderr)  # noqa: T201
+        raise SystemExit(1)
+    newest = max(root.glob("*/"), key=lambda folder: folder.stat().st_mtime)
+    for report in sorted(newest.glob("*/report")):
+        note(f"{report}: the report")
+    note(f"{newest}: the artifacts")
+
+
+def _for_local(text: str) -> str:
+    """The pipeline without what only a cluster can do: retries, GPUs, an image that is a parameter."""
+    first, *rest = yaml.safe_load_all(text)
+    for component in (first["root"], *first["components"].values()):
+        for task in component.get("dag", {}).get("tasks", {}).values():
+            task.pop("retryPolicy", None)
+    for executor in first["deploymentSpec"]["executors"].values():
+        if container := executor.get("container"):
+            container["image"] = "python"
+            container.pop("resources", None)
+    return yaml.safe_dump_all([first, *rest], sort_keys=False)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """KFP prints as it goes; the steps are shown by our own runners."""
+    with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
