@@ -201,3 +201,36 @@ def test_an_absent_server_is_one_line(embedded: Path, sudoku: Dataset, monkeypat
     ):
         register(SETTINGS, sudoku.path, run, "small")
     assert not (run / "registration.json").exists()
+
+
+def test_a_model_can_have_a_name_of_its_own(embedded: Path, sudoku: Dataset) -> None:
+    register(
+        SETTINGS.model_copy(update={"name": "solver"}), sudoku.path, run_with(embedded / "run", sudoku, 0.5), "small"
+    )
+    client = connect()
+    version = client.get_model_version_by_alias("solver", "champion")
+    assert version.tags["experiment"] == "small"
+    assert '"models:/solver@champion"' in version.description
+    assert [model.name for model in client.search_registered_models()] == ["solver"]
+
+
+@pytest.mark.parametrize(
+    ("minimum", "said"),
+    [
+        (
+            {"exact_accuracy": 0.6},
+            "not registered: exact_accuracy = 0.5 is below register.minimum.exact_accuracy = 0.6",
+        ),
+        ({"pass@7": 0.1}, "register.minimum.pass@7: no such score; there are exact_accuracy, "),
+        ({"count": 0.1}, "register.minimum.count: no such score"),
+    ],
+)
+def test_a_model_below_its_minimum_is_not_registered(
+    embedded: Path, sudoku: Dataset, minimum: dict[str, float], said: str
+) -> None:
+    run = run_with(embedded / "run", sudoku, 0.5)
+    with pytest.raises(UserError, match=said):
+        register(SETTINGS.model_copy(update={"minimum": minimum}), sudoku.path, run, "small")
+    assert not (run / "registration.json").exists()
+    assert not connect().search_registered_models()
+    register(SETTINGS.model_copy(update={"minimum": {"exact_accuracy": 0.5}}), sudoku.path, run, "small")

@@ -1,0 +1,63 @@
+"""Settings for a run in which each stage has a machine of its own."""
+
+from pathlib import Path
+
+import pytest
+from small_clone import ROOT
+
+from hrm.config import Experiment, load_experiment, read_params
+from hrm.errors import UserError
+from hrm.stages.resolve import resolve
+
+CATALOGUE = read_params(ROOT / "params.yaml")
+
+
+def test_nothing_given_changes_nothing() -> None:
+    assert resolve("arc-1", catalogue=CATALOGUE) == load_experiment("arc-1", ROOT / "params.yaml")
+
+
+def test_the_file_of_the_folder_counts_where_none_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(ROOT)
+    assert resolve("arc-mini").name == "arc-mini"
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"params\.yaml: no such file"):
+        resolve("arc-mini")
+
+
+def test_what_is_given_comes_before_the_settings() -> None:
+    found = resolve(
+        "sudoku-mini",
+        ["train.seed=7", "register.name=mine"],
+        catalogue=CATALOGUE,
+        processes=8,
+        register_as="theirs",
+        minimum={"pass@2": 0.5},
+        mirror="s3://bucket/runs",
+    )
+    assert (found.train.seed, found.train.processes) == (7, 8)
+    assert found.train.checkpoints.mirror == "s3://bucket/runs"
+    assert (found.register_.name, found.register_.minimum) == ("theirs", {"pass@2": 0.5})
+
+
+def test_the_blocks_are_handed_on_in_order() -> None:
+    """The component returns them in the order of the fields."""
+    assert list(Experiment.model_fields) == ["name", "sources", "build", "train", "evaluate", "vote", "register_"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"name": "unknown"}, "catalogue: experiments.unknown: no such experiment"),
+        ({"overrides": ["train.bath_size=1"]}, "no such setting"),
+        ({"processes": 7}, "batch_size = 128 must be divisible by the number of processes = 7"),
+        ({"mirror": "/disk"}, "mirror"),
+        ({"register_as": "a b"}, "register.name"),
+        ({"minimum": {"pass@2": 70}}, "register.minimum.pass@2 = 70"),
+        ({"overrides": ["build.published=external/x", "build.sources=[]"]}, "no step of a pipeline has this folder"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments: dict[str, object], said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolve(**{"name": "sudoku-mini", "catalogue": CATALOGUE, **arguments})  # type: ignore[arg-type]
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
