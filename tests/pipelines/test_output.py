@@ -32,9 +32,9 @@ def test_the_lines_of_the_framework_are_left_out(capsys: pytest.CaptureFixture[s
         ("hrm.errors.UserError: data: no such file", True, "step build failed: data: no such file"),
         ("KeyError: 'digest'", False, "step build failed: KeyError: 'digest'"),
         (
-            "torch.OutOfMemoryError: CUDA out of memory.",
+            "torch.OutOfMemoryError: no memory",
             False,
-            "step build failed: OutOfMemoryError: CUDA out of memory.",
+            "step build failed: OutOfMemoryError: no memory",
         ),
         ("Killed", False, "step build failed: ended with status 1"),
     ],

@@ -219,7 +219,7 @@ def test_a_model_can_have_a_name_of_its_own(embedded: Path, sudoku: Dataset) -> 
     [
         (
             {"exact_accuracy": 0.6},
-            "not registered: exact_accuracy = 0.5 is below register.minimum.exact_accuracy = 0.6",
+            "not registered: exact_accuracy = 0.5 is below register.minimum",
         ),
         ({"pass@7": 0.1}, "register.minimum.pass@7: no such score; there are exact_accuracy, "),
         ({"count": 0.1}, "register.minimum.count: no such score"),

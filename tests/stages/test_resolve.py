@@ -53,7 +53,10 @@ def test_the_blocks_are_handed_on_in_order() -> None:
         ({"mirror": "/disk"}, "mirror"),
         ({"register_as": "a b"}, "register.name"),
         ({"minimum": {"pass@2": 70}}, "register.minimum.pass@2 = 70"),
-        ({"overrides": ["build.published=external/x", "build.sources=[]"]}, "no step of a pipeline has this folder"),
+        (
+            {"overrides": ["build={puzzle: {kind: maze, size: 5}, published: x}"]},
+            "no step of a pipeline has this folder",
+        ),
     ],
 )
 def test_a_mistake_is_one_line(arguments: dict[str, object], said: str) -> None:

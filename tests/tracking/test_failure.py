@@ -25,5 +25,7 @@ def test_a_failure_is_found_beside_the_runs(embedded: Path) -> None:
 
 def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    with pytest.raises(UserError, match="MLflow at http://127.0.0.1:9 is needed to record the failure: no connection"):
+    with pytest.raises(
+        UserError, match=r"MLflow at http://127\.0\.0\.1:9 is needed to record the failure: no connection"
+    ):
         log_failure("arc-1", pipeline="jobs/1", step="train", message="x")
