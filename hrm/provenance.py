@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Mapping
@@ -62,12 +63,13 @@ def code_digest() -> str:
 
 @cache
 def git_commit() -> str | None:
-    """The commit this package is at, with `-dirty` where its files differ from it; None where no repository tracks it.
+    """The commit this package is at, with `-dirty` where its files differ from it.
 
-    A package that is installed in another project's ignored environment lies in that project's repository.
+    Where no repository tracks it, as in a container image, whoever installed it tells by `HRM_COMMIT`, or it is None. A
+    package that is installed in another project's ignored environment lies in that project's repository.
     """
     if _git("ls-files", "--error-unmatch", "--", "__init__.py") is None:
-        return None
+        return os.environ.get("HRM_COMMIT") or None
     described = _git("rev-parse", "HEAD")
     if described is None:
         return None

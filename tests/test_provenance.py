@@ -1,5 +1,6 @@
 """The commit that a record names, in real repositories."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -16,11 +17,12 @@ def git(folder: Path, *arguments: str) -> str:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def commit_of(folder: Path) -> str:
+def commit_of(folder: Path, **environment: str) -> str:
     """What the package in a folder says about itself."""
     # The current folder comes first on the path of `-c`; no bytecode lies beside the files.
     command = [sys.executable, "-B", "-c", CODE]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    given = {name: value for name, value in os.environ.items() if name != "HRM_COMMIT"} | environment
+    done = subprocess.run(command, cwd=folder, env=given, capture_output=True, text=True, check=True)
     file, commit = done.stdout.split()
     assert Path(file).parent == folder / "hrm"
     return commit
@@ -61,3 +63,13 @@ def test_the_repository_around_an_ignored_environment_is_not_ours(repository: Pa
 def test_without_a_repository_there_is_no_commit(tmp_path: Path) -> None:
     put_package(tmp_path)
     assert commit_of(tmp_path) == "None"
+    # What an image says that was built without one.
+    assert commit_of(tmp_path, HRM_COMMIT="") == "None"
+
+
+def test_whoever_installed_the_package_tells_its_commit_unless_a_repository_knows_better(repository: Path) -> None:
+    put_package(repository)
+    assert commit_of(repository, HRM_COMMIT="abc-dirty") == "abc-dirty"
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "the package")
+    assert commit_of(repository, HRM_COMMIT="abc-dirty") == git(repository, "rev-parse", "HEAD")
