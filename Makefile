@@ -2,6 +2,11 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/ready
+DOCKER ?= docker
+TARGET ?= cpu
+IMAGE ?= hrm-mlops:$(TARGET)
+# Such as --network=host, or --build-arg=MAX_JOBS=16.
+DOCKER_BUILD_FLAGS ?=
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -15,7 +20,7 @@ export WANDB_MODE ?= offline
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint types lock clean
+.PHONY: help setup demo test bench image lint types lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +48,13 @@ test: $(READY) ## All tests
 
 bench: $(READY) ## Measure speed, into docs/benchmarks.md
 	python -m benchmarks --write
+
+image: ## Build the container image: TARGET=cpu or TARGET=gpu
+	$(DOCKER) build --file docker/Dockerfile --target $(TARGET) --tag $(IMAGE) \
+	  --build-arg PIP_INDEX_URL --build-arg PIP_EXTRA_INDEX_URL \
+	  --build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' hrm/__init__.py) \
+	  --build-arg COMMIT=$$(git rev-parse HEAD)$$(git status --porcelain -- hrm | sed -n '1s/.*/-dirty/p') \
+	  $(DOCKER_BUILD_FLAGS) .
 
 lint: $(READY) ## Style: ruff
 	ruff check .
