@@ -1,4 +1,4 @@
-"""A pipeline on this machine: the same steps and artifacts as on a cluster, as processes."""
+"""A pipeline on this machine: the same steps and artifacts as on a cluster, as processes or as containers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
     parser = verbs.add_parser("run", parents=parents, help="run a pipeline on this machine", description=__doc__)
     add_options(parser)
     parser.add_argument("--local", action="store_true", required=True, help="on this machine; for a cluster: submit")
+    parser.add_argument("--docker", metavar="IMAGE", help="each step in a container of this local image")
     parser.add_argument("--gpus", default="0", metavar="N", help="for training; 0: what the settings say (default: 0)")
     parser.add_argument(
         "--root", type=Path, default=ROOT, metavar="FOLDER", help=f"where artifacts go (default: {ROOT})"
@@ -39,25 +40,25 @@ def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     given = arguments(options.pipeline, options, gpus=options.gpus)
-    run_local(options.pipeline, given, options.root)
+    run_local(options.pipeline, given, options.root, docker=options.docker)
 
 
-def run_local(pipeline: str, given: Mapping[str, Any], root: Path) -> None:
+def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: str | None = None) -> None:
     """Run a pipeline to its end.
 
     Args:
         pipeline: a name of `pipelines.catalogue.PIPELINES`.
         given: its parameters.
         root: the folder for artifacts; each run makes one of its own in it.
+        docker: the image of every step; None for processes in this Python.
 
     Raises:
         UserError: when a step failed by a mistake of the user.
         SystemExit: with status 1 when one failed otherwise.
     """
-    os.environ["MLFLOW_TRACKING_URI"] = resolved_uri()  # the steps run elsewhere
-    function = components.load_component_from_text(_for_local(compiled(pipeline)))
+    function = components.load_component_from_text(_for_local(compiled(pipeline), docker))
     output = Output()
-    with subprocesses(output) as runner, _quiet():
+    with _runner(docker, output) as runner, _quiet():
         local.init(runner, pipeline_root=str(root), raise_on_error=False)
         function(**given)
     if output.failures:
@@ -72,7 +73,16 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path) -> None:
     note(f"{newest}: the artifacts")
 
 
-def _for_local(text: str) -> str:
+def _runner(docker: str | None, output: Output) -> AbstractContextManager[Any]:
+    if docker is None:
+        os.environ["MLFLOW_TRACKING_URI"] = resolved_uri()  # a path of its own would end with the step's folder
+        return subprocesses(output)
+    from pipelines.docker_runner import containers
+
+    return containers(output)
+
+
+def _for_local(text: str, image: str | None) -> str:
     """The pipeline without what only a cluster can do: retries, GPUs, an image that is a parameter."""
     first, *rest = yaml.safe_load_all(text)
     for component in (first["root"], *first["components"].values()):
@@ -80,7 +90,7 @@ def _for_local(text: str) -> str:
             task.pop("retryPolicy", None)
     for executor in first["deploymentSpec"]["executors"].values():
         if container := executor.get("container"):
-            container["image"] = "python"
+            container["image"] = image or "python"
             container.pop("resources", None)
     return yaml.safe_dump_all([first, *rest], sort_keys=False)
 
