@@ -28,6 +28,18 @@ QUIET = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+REFUSALS = {
+    "You are not authenticated": (
+        "not signed in, or with a wrong password",
+        "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account of that server",
+    ),
+    "Permission denied": ("permission denied", "an administrator of that server can grant it to your account"),
+    "Invalid Host header": (
+        "it does not go by that name",
+        "an administrator of that server can add the name to its MLFLOW_SERVER_ALLOWED_HOSTS",
+    ),
+}
+"""What a server with accounts says, to what that means and what helps."""
 IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -138,10 +150,8 @@ def required(purpose: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, ImportError, requests.RequestException, SQLAlchemyError) as error:
-        raise UserError(
-            f"MLflow at {public_uri()} is needed to {purpose}: {reason(error)}; "
-            "check MLFLOW_TRACKING_URI, or unset it to use the embedded database"
-        ) from error
+        _, remedy = _refusal(error) or ("", "check MLFLOW_TRACKING_URI, or unset it to use the embedded database")
+        raise UserError(f"MLflow at {public_uri()} is needed to {purpose}: {reason(error)}; {remedy}") from error
 
 
 def reason(error: BaseException) -> str:
@@ -149,6 +159,8 @@ def reason(error: BaseException) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     if "Max retries exceeded" in text or "Connection refused" in text:
         text = "no connection"
+    if refusal := _refusal(error):
+        text, _ = refusal
     text = without_credentials(text)
     return text if len(text) <= 200 else f"{text[:199]}…"
 
@@ -156,3 +168,7 @@ def reason(error: BaseException) -> str:
 def without_credentials(text: str) -> str:
     """A text with every `//user:password@` in it cut to `//`."""
     return re.sub(r"//[^/@\s]*@", "//", text)
+
+
+def _refusal(error: BaseException) -> tuple[str, str] | None:
+    return next((known for said, known in REFUSALS.items() if said in str(error)), None)

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -57,6 +59,44 @@ def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith("MLflow at http://127.0.0.1:9 is needed to register the model: no connection; check")
     assert "\n" not in text
     assert "secret" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (
+            401,
+            "You are not authenticated. Please see https://mlflow.example on how to authenticate.",
+            "not signed in, or with a wrong password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to "
+            "an account of that server",
+        ),
+        (403, "Permission denied", "permission denied; an administrator of that server can grant it to your account"),
+        (
+            403,
+            "Invalid Host header - possible DNS rebinding attack detected",
+            "it does not go by that name; an administrator of that server can add the name to its "
+            "MLFLOW_SERVER_ALLOWED_HOSTS",
+        ),
+    ],
+)
+def test_a_refusal_says_what_helps(monkeypatch: pytest.MonkeyPatch, status: int, body: str, told: str) -> None:
+    class Refuses(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        uri = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        with pytest.raises(UserError) as caught, required("log the run"), impatient():
+            connect().get_experiment("0")
+        server.shutdown()
+    assert str(caught.value) == f"MLflow at {uri} is needed to log the run: {told}"
 
 
 @pytest.mark.parametrize(
