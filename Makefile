@@ -7,6 +7,7 @@ TARGET ?= cpu
 IMAGE ?= hrm-mlops:$(TARGET)
 # Such as --network=host, or --build-arg=MAX_JOBS=16.
 DOCKER_BUILD_FLAGS ?=
+COMPOSE := $(DOCKER) compose --env-file docker/platform.env --file docker/compose.yaml
 PIP := $(VENV)/bin/python -m pip --disable-pip-version-check
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
@@ -20,10 +21,10 @@ export WANDB_MODE ?= offline
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench image lint types lock clean
+.PHONY: help setup demo test bench image platform-up platform-down lint types lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with pinned versions and `hrm`
 
@@ -62,6 +63,16 @@ lint: $(READY) ## Style: ruff
 
 types: $(READY) ## Types: mypy
 	mypy
+
+platform-up: docker/platform.env ## Start a team's MLflow with PostgreSQL and S3 in containers
+	$(COMPOSE) up --detach --build --wait
+	@echo "MLflow: http://127.0.0.1:5000, user admin, password MLFLOW_AUTH_ADMIN_PASSWORD in docker/platform.env"
+
+platform-down: docker/platform.env ## Stop it; its data stay
+	$(COMPOSE) down
+
+docker/platform.env:
+	@$(PYTHON) docker/platform/new_env.py docker/platform.env.example $@
 
 lock: ## Renew requirements.lock from the ranges in pyproject.toml
 	rm -rf $(VENV)-lock && $(PYTHON) -m venv $(VENV)-lock
