@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sysconfig
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
@@ -75,23 +75,34 @@ class S3Server:
 
 
 @contextmanager
-def running_s3(folder: Path) -> Iterator[S3Server]:
-    """The server, its data below a folder, until the block ends."""
+def running_s3(
+    folder: Path,
+    *,
+    script: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    key: str = KEY,
+    secret: str = SECRET,
+) -> Iterator[S3Server]:
+    """The server, its data below a folder, until the block ends.
+
+    Args:
+        folder: for its data, its identities and its log.
+        script: what starts the server with identities of its own; takes the options of `weed server`.
+        environment: of the process, in place of ours.
+        key: of an identity that may make buckets.
+        secret: of the same.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    ports = dict(zip(SERVERS, free_ports(), strict=False))
+    weed = f"{sysconfig.get_path('scripts')}/weed"
     (folder / "s3.json").write_text(IDENTITIES)
-    ports = dict(zip(SERVERS, _free_ports(), strict=False))
-    command = [
-        f"{sysconfig.get_path('scripts')}/weed",
-        "server",
-        f"-dir={folder}",
-        "-s3",
-        f"-s3.config={folder}/s3.json",
-    ]
-    command += ["-ip=127.0.0.1", "-ip.bind=127.0.0.1", *ALONE, *(f"-{name}.port={ports[name]}" for name in SERVERS)]
+    command = ["sh", str(script)] if script else [weed, "server", "-s3", f"-s3.config={folder}/s3.json"]
+    command += [f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3.ip.bind=127.0.0.1", *ALONE]
+    command += [f"-{name}.port={ports[name]}" for name in SERVERS]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
     try:
-        server = S3Server(ports["s3"])
+        server = S3Server(ports["s3"], key, secret)
         _wait_until_ready(server, process, folder / "log")
         yield server
     finally:
@@ -121,7 +132,7 @@ def _wait_until_ready(server: S3Server, process: "subprocess.Popen[bytes]", log:
     client.close()
 
 
-def _free_ports() -> Iterator[int]:
+def free_ports() -> Iterator[int]:
     """Ports that are free, and free for the servers among themselves, below those that clients get."""
     for port in random.sample(range(11_000, 21_000), k=10_000):
         if all(map(_is_free, (port, port + RPC))):
