@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 
 from hrm.cli import carry_out, loudness
-from pipelines import compile, draw, local
+from pipelines import compile, draw, local, status, submit
 
-VERBS = (compile, draw, local)
+VERBS = (compile, draw, local, submit, status)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
