@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from command_line import command, kfp  # noqa: F401
 from local_pipeline import pipelines
 from small_clone import small_params
 
