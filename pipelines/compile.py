@@ -7,8 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from kfp import compiler
-
 from hrm.artifacts import write_text
 from hrm.errors import UserError
 from hrm.progress import note
@@ -27,6 +25,8 @@ def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 def compiled(name: str) -> str:
     """The IR YAML of a pipeline, which says neither when nor where it was made."""
+    from kfp import compiler
+
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.yaml"
         compiler.Compiler().compile(PIPELINES[name], str(file))

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kfp import components, local
 
 from hrm.errors import UserError
 from hrm.progress import note
@@ -20,7 +19,6 @@ from hrm.tracking.server import resolved_uri
 from pipelines.arguments import add_options, arguments
 from pipelines.compile import compiled
 from pipelines.output import Output
-from pipelines.subprocess_runner import subprocesses
 
 ROOT = Path("runs/pipelines")
 
@@ -56,6 +54,8 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
         UserError: when a step failed by a mistake of the user.
         SystemExit: with status 1 when one failed otherwise.
     """
+    from kfp import components, local
+
     function = components.load_component_from_text(_for_local(compiled(pipeline), docker))
     output = Output()
     with _runner(docker, output) as runner, _quiet():
@@ -75,6 +75,8 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
 
 def _runner(docker: str | None, output: Output) -> AbstractContextManager[Any]:
     if docker is None:
+        from pipelines.subprocess_runner import subprocesses
+
         os.environ["MLFLOW_TRACKING_URI"] = resolved_uri()  # a path of its own would end with the step's folder
         return subprocesses(output)
     from pipelines.docker_runner import containers

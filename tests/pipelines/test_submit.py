@@ -267,9 +267,8 @@ def test_a_run_in_which_nothing_runs(kfp: KfpServer, command: Command, monkeypat
 def test_a_stopped_command_leaves_the_run(kfp: KfpServer, project: Path) -> None:
     kfp.course = [{"state": "RUNNING", "finished_at": UNKNOWN}]
     line = [sys.executable, "-m", "pipelines", "submit", *MINI, "--host", kfp.host, "--wait"]
-    with subprocess.Popen(
-        line, cwd=project, env=environment(project, {}), stderr=subprocess.PIPE, text=True
-    ) as waiting:
+    pipe, variables = subprocess.PIPE, environment(project, {})
+    with subprocess.Popen(line, cwd=project, env=variables, stdout=pipe, stderr=pipe, text=True) as waiting:
         while sum(request.path.endswith("/run-1") for request in kfp.requests) < 2:
             assert waiting.poll() is None
             time.sleep(0.05)
@@ -302,3 +301,14 @@ def test_the_process_itself(kfp: KfpServer, project: Path) -> None:
     done = succeeded(process(project, "status", KFP_HOST=kfp.host))
     assert done.stdout == f"no runs at {kfp.host} yet\n"
     assert done.stderr == ""
+
+
+def test_what_needs_no_pipeline_does_not_wait_for_kfp(kfp: KfpServer, project: Path) -> None:
+    """It takes seconds to import, and as long again for each pipeline that it makes."""
+    code = (
+        "import sys; from pipelines.__main__ import main; status = main(['status']); "
+        "print(status, 'kfp' in sys.modules, 'torch' in sys.modules)"
+    )
+    variables = environment(project, {"KFP_HOST": kfp.host})
+    done = subprocess.run([sys.executable, "-c", code], cwd=project, env=variables, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "0 False False", done.stderr
