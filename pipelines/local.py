@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
@@ -15,7 +16,7 @@ import yaml
 
 from hrm.errors import UserError
 from hrm.progress import note
-from hrm.tracking.server import resolved_uri
+from hrm.tracking.server import connect, impatient, required, resolved_uri
 from pipelines.arguments import add_options, arguments
 from pipelines.compile import compiled
 from pipelines.output import Output
@@ -51,15 +52,18 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
         docker: the image of every step; None for processes in this Python.
 
     Raises:
-        UserError: when a step failed by a mistake of the user.
+        UserError: when a step failed by a mistake of the user, or MLflow cannot be reached.
         SystemExit: with status 1 when one failed otherwise.
     """
     from kfp import components, local
 
     function = components.load_component_from_text(_for_local(compiled(pipeline), docker))
     output = Output()
-    with _runner(docker, output) as runner, _quiet():
-        local.init(runner, pipeline_root=str(root), raise_on_error=False)
+    with _runner(docker, output) as runner, tempfile.TemporaryDirectory() as workspace, _quiet():
+        # Steps that begin side by side would each make the tables of a fresh database.
+        with required("register the model"), impatient():
+            connect().search_experiments(max_results=1)
+        local.init(runner, pipeline_root=str(root), workspace_root=workspace, raise_on_error=False)
         function(**given)
     if output.failures:
         first = output.failures[0]
