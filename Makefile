@@ -21,7 +21,7 @@ export WANDB_MODE ?= offline
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench image platform-up platform-down lint types lock clean
+.PHONY: help setup demo test test-services bench image platform-up platform-down lint types lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,8 +44,11 @@ demo: $(READY) ## Raw puzzles to registered models: three small experiments on a
 	@echo "Reports:  runs/*/report.html"
 	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
 
-test: $(READY) ## All tests
+test: $(READY) ## All tests that need nothing but Python
 	python -m pytest
+
+test-services: $(READY) ## Those that need docker, PostgreSQL and Debian's packages of .ci/services; as root
+	python -m pytest -m services
 
 bench: $(READY) ## Measure speed, into docs/benchmarks.md
 	python -m benchmarks --write
