@@ -74,7 +74,15 @@ def running_engine() -> Iterator[Engine]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """Remove the engine's folder, and nothing that is still mounted in it: the network's name stays so behind it."""
+    for mount in reversed(Path("/proc/mounts").read_text().splitlines()):
+        if (place := mount.split()[1]).startswith(f"{folder}/"):
+            _quietly("umount", place)
+    _quietly("rm", "--recursive", "--force", "--one-file-system", str(folder))
 
 
 def _wait_until_ready(engine: Engine, process: "subprocess.Popen[bytes]") -> None:
