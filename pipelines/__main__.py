@@ -14,11 +14,16 @@ VERBS = (compile, draw, local, submit, status)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; the exit status is that of `hrm.cli.main`."""
+    return carry_out(parser().parse_args(arguments))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
     top = argparse.ArgumentParser(prog="python -m pipelines", description="The chain on Kubeflow Pipelines.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     for module in VERBS:
         module.add_verb(verbs, [loudness()])
-    return carry_out(top.parse_args(arguments))
+    return top
 
 
 if __name__ == "__main__":
