@@ -29,4 +29,4 @@ class Catalogue(Mapping[str, Any]):
         return len(self._names)
 
 
-PIPELINES = Catalogue("train", "sweep", "evaluate")
+PIPELINES = Catalogue("train", "train-nodes", "sweep", "evaluate")
