@@ -114,7 +114,7 @@ def running_postgres(log: Path, told: Mapping[str, str]) -> Iterator[dict[str, s
             shutil.chown(path, owner.get("user", os.geteuid()))
         place = {"cwd": name, "env": {}, "stdout": output, "stderr": subprocess.STDOUT, **owner}
         made = ["--auth=scram-sha-256", f"--username={told['POSTGRES_USER']}", f"--pwfile={password}"]
-        initdb = [POSTGRES / "initdb", *made, "--encoding=UTF8", "--no-locale", "--no-sync", data]
+        initdb = [POSTGRES / "initdb", *made, *told["POSTGRES_INITDB_ARGS"].split(), "--no-sync", data]
         subprocess.run(initdb, check=True, **place)
         options = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off"]
         process = subprocess.Popen([POSTGRES / "postgres", "-D", data, "-p", str(port), *options], **place)

@@ -37,7 +37,9 @@ def make_buckets() -> None:
 def main() -> None:
     """Become MLflow's server, with further options from the command line."""
     make_buckets()
-    os.environ["MLFLOW_AUTH_CONFIG_PATH"] = str(Path(__file__).with_name("auth.ini"))
+    here = Path(__file__).resolve().parent
+    os.environ["MLFLOW_AUTH_CONFIG_PATH"] = str(here / "auth.ini")
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(here / "plugin"), os.environ.get("PYTHONPATH")]))
     os.execvp("mlflow", ["mlflow", "server", *OPTIONS, *sys.argv[1:]])  # noqa: S606, S607  # the one of this image
 
 

@@ -33,13 +33,14 @@ REFUSALS = {
         "not signed in, or with a wrong password",
         "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to an account of that server",
     ),
+    "error responses": ("it fails again and again", "the log of that server says why"),
     "Permission denied": ("permission denied", "an administrator of that server can grant it to your account"),
     "Invalid Host header": (
         "it does not go by that name",
         "an administrator of that server can add the name to its MLFLOW_SERVER_ALLOWED_HOSTS",
     ),
 }
-"""What a server with accounts says, to what that means and what helps."""
+"""By what a server says when it refuses: what that means, and what helps."""
 IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",

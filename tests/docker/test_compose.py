@@ -152,7 +152,7 @@ def test_git_ignores_the_settings_and_the_image_does_not_see_them() -> None:
     copied = re.findall(r"^COPY (.*) \S+$", (DOCKER / "platform/Dockerfile").read_text(), flags=re.MULTILINE)
     files = " ".join(copied).split()
     assert [line[1:] for line in seen if line.startswith("!")] == files
-    assert all((ROOT / file).is_file() for file in files)
+    assert all((ROOT / file).exists() for file in files)
 
 
 @pytest.mark.parametrize("target", ["platform-up", "platform-down"])
@@ -167,6 +167,6 @@ def test_the_page_names_what_is_there() -> None:
     page = (ROOT / "docs/platform.md").read_text()
     project = re.findall(r"^COMPOSE_PROJECT_NAME=(.*)$", EXAMPLE, flags=re.MULTILINE)[0]
     assert set(re.findall(r"hrm-platform_\w+", page)) == {f"{project}_{volume}" for volume in COMPOSE["volumes"]}
-    assert set(re.findall(r"postgres:17[\w-]*", page)) <= {SERVICES["postgres"]["image"], "postgres:17"}
+    assert set(re.findall(r"\bpostgres:[\w.-]+", page)) == {SERVICES["postgres"]["image"]}
     for name in re.findall(r"\b(?:S3|MLFLOW|PLATFORM|POSTGRES)_[A-Z0-9_]+", page):
         assert name in EXAMPLE or name.startswith("MLFLOW_TRACKING"), name
