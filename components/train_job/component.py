@@ -20,8 +20,8 @@ def train_job(
 ) -> None:
     """Train the model in a TrainJob of Kubeflow Trainer, whose log this step shows, and hand back what it leaves.
 
-    A step that is killed finds its job again; one that is stopped deletes it. Data, checkpoints and results travel through the
-    bucket of the setting `train.checkpoints.mirror`.
+    A step that is killed finds its job again; one that is stopped deletes it. Data, checkpoints and results travel
+    through the bucket of the setting `train.checkpoints.mirror`.
 
     Args:
         experiment: its name; the run in MLflow has it.
@@ -38,7 +38,6 @@ def train_job(
     from pathlib import Path
 
     from hrm.cluster import Job, train_on_nodes
-
     from hrm.config import TrainSettings
     from hrm.stages.handover import TRAINED, hand_over, settings_of, workspace
     from hrm.stages.metadata import of_training
