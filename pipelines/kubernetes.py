@@ -35,7 +35,7 @@ class Needs:
     cpu: str
     memory: str
     hours: float
-    """After which it is ended."""
+    """After which it is ended, all its attempts together."""
     retries: int = 2
     cached: bool = False
     """Whether an equal step before may answer in its place."""
@@ -68,9 +68,11 @@ def provide(task: dsl.PipelineTask, needs: Needs, place: Place, gpus: Any = None
     """
     task.set_container_image(place.image)
     task.set_cpu_request(needs.cpu).set_memory_request(needs.memory).set_memory_limit(needs.memory)
-    task.set_retry(needs.retries, backoff_duration="60s", backoff_factor=2, backoff_max_duration="1800s")
+    seconds = int(needs.hours * HOUR)
+    # The longest "backoff" is the time since the first attempt began after which there is none more, nor goes one on.
+    task.set_retry(needs.retries, backoff_duration="60s", backoff_factor=2, backoff_max_duration=f"{seconds}s")
     task.set_caching_options(enable_caching=needs.cached)
-    kubernetes.set_timeout(task, int(needs.hours * HOUR))
+    kubernetes.set_timeout(task, seconds)
     kubernetes.set_image_pull_policy(task, "IfNotPresent")
     for secret in needs.secrets:
         keys = {key: key for key in SECRETS[secret]}

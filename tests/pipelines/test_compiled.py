@@ -114,6 +114,14 @@ def test_every_step_has_limits_and_the_image_of_the_run(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PIPELINES)
+def test_a_step_may_be_tried_again_as_long_as_it_may_take(name: str) -> None:
+    """Argo tries no more, and ends what it tries, this long after the first attempt began: not only while it pauses."""
+    for step, task in steps(name).items():
+        window = int(task["retryPolicy"]["backoffMaxDuration"].removesuffix("s"))
+        assert window == int(kubernetes(name, step)["activeDeadlineSeconds"]), step
+
+
+@pytest.mark.parametrize("name", PIPELINES)
 def test_mlflow_is_required_where_a_result_would_be_lost(name: str) -> None:
     for step in steps(name):
         for secret in kubernetes(name, step).get("secretAsEnv", []):
