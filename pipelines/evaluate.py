@@ -3,10 +3,9 @@
 from kfp import dsl
 
 from components import IMAGE
-from components.finish.component import finish
 from components.resolve.component import resolve
-from pipelines.kubernetes import RECORDING, SETTINGS, Place, provide
-from pipelines.steps import dataset_of, judged, registered
+from pipelines.kubernetes import SETTINGS, Place, provide
+from pipelines.steps import dataset_of, finished, judged, registered
 
 
 @dsl.pipeline(name="hrm-evaluate", description="Evaluates a model that was trained before, and registers it.")
@@ -37,8 +36,7 @@ def evaluate_pipeline(
         tolerations: of their taints.
     """
     place = Place(image, node_selector, tolerations)
-    finished = provide(finish(experiment=experiment), RECORDING, place)
-    with dsl.ExitHandler(finished, name="run"):
+    with dsl.ExitHandler(finished(experiment, place), name="run"):
         settings = resolve(
             experiment=experiment,
             overrides=overrides,

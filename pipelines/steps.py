@@ -9,9 +9,10 @@ from kfp import dsl
 from components.build.component import build
 from components.evaluate.component import evaluate
 from components.fetch.component import fetch
+from components.finish.component import finish
 from components.register.component import register
 from components.vote.component import vote
-from pipelines.kubernetes import DATA, EVALUATION, REGISTRATION, VOTING, Place, provide
+from pipelines.kubernetes import DATA, EVALUATION, RECORDING, REGISTRATION, VOTING, Place, provide
 
 
 def dataset_of(settings: dsl.PipelineTask, place: Place) -> Any:
@@ -35,4 +36,10 @@ def judged(settings: dsl.PipelineTask, place: Place, experiment: Any, dataset: A
 
 def registered(experiment: Any, block: Any, place: Place, known: dict[str, Any]) -> None:
     """The model's version in the registry."""
-    provide(register(experiment=experiment, register=block, **known), REGISTRATION, place)
+    run_id = dsl.PIPELINE_JOB_ID_PLACEHOLDER
+    provide(register(experiment=experiment, register=block, run_id=run_id, **known), REGISTRATION, place)
+
+
+def finished(experiment: str, place: Place) -> dsl.PipelineTask:
+    """The last step, whatever happens to the others."""
+    return provide(finish(experiment=experiment, run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER), RECORDING, place)

@@ -3,11 +3,10 @@
 from kfp import dsl
 
 from components import IMAGE
-from components.finish.component import finish
 from components.resolve.component import resolve
 from components.train.component import train
-from pipelines.kubernetes import RECORDING, SETTINGS, TRAINING, Place, provide
-from pipelines.steps import dataset_of, judged, registered
+from pipelines.kubernetes import SETTINGS, TRAINING, Place, provide
+from pipelines.steps import dataset_of, finished, judged, registered
 
 
 @dsl.pipeline(name="hrm-train", description="Raw puzzles to a registered model, trained on the GPUs of one node.")
@@ -38,8 +37,7 @@ def train_pipeline(
         tolerations: of their taints.
     """
     place = Place(image, node_selector, tolerations)
-    finished = provide(finish(experiment=experiment), RECORDING, place)
-    with dsl.ExitHandler(finished, name="run"):
+    with dsl.ExitHandler(finished(experiment, place), name="run"):
         settings = resolve(
             experiment=experiment,
             overrides=overrides,

@@ -3,11 +3,10 @@
 from kfp import dsl
 
 from components import IMAGE
-from components.finish.component import finish
 from components.resolve.component import resolve
 from components.train_job.component import train_job
-from pipelines.kubernetes import FOLLOWING, RECORDING, SETTINGS, Place, provide
-from pipelines.steps import dataset_of, judged, registered
+from pipelines.kubernetes import FOLLOWING, SETTINGS, Place, provide
+from pipelines.steps import dataset_of, finished, judged, registered
 
 
 @dsl.pipeline(name="hrm-train-nodes", description="Raw puzzles to a registered model, trained on several nodes.")
@@ -40,8 +39,7 @@ def train_nodes_pipeline(
         tolerations: of their taints.
     """
     place = Place(image, node_selector, tolerations)
-    finished = provide(finish(experiment=experiment), RECORDING, place)
-    with dsl.ExitHandler(finished, name="run"):
+    with dsl.ExitHandler(finished(experiment, place), name="run"):
         settings = resolve(
             experiment=experiment,
             overrides=overrides,

@@ -6,19 +6,15 @@ from components import component
 
 
 @component
-def finish(experiment: str, status: dsl.PipelineTaskFinalStatus) -> None:
-    """Record a failed pipeline in MLflow, as a failed run beside the experiment's others; nothing where it succeeded.
+def finish(experiment: str, run_id: str, status: dsl.PipelineTaskFinalStatus) -> None:
+    """Record a pipeline that registered no model in MLflow, as a failed run beside the experiment's others.
 
     Args:
         experiment: its name.
+        run_id: of the pipeline's run.
         status: how the pipeline ended; given by Kubeflow.
     """
     from hrm.tracking import log_failure
 
-    if status.state != "SUCCEEDED":
-        log_failure(
-            experiment,
-            pipeline=status.pipeline_job_resource_name,
-            step=status.pipeline_task_name,
-            message=status.error_message or f"ended as {status.state}",
-        )
+    look = f"see `python -m pipelines status {run_id}`"
+    log_failure(experiment, run_id, f"{status.error_message or 'no model was registered'}; {look}")

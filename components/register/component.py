@@ -9,6 +9,7 @@ from components import component
 def register(
     experiment: str,
     register: dict,
+    run_id: str,
     dataset: dsl.Input[dsl.Dataset],
     model: dsl.Input[dsl.Model],
     evaluation: dsl.Input[dsl.Artifact],
@@ -20,6 +21,7 @@ def register(
     Args:
         experiment: its name, and the registered model's if the settings give no other.
         register: the settings' block of this stage.
+        run_id: of the pipeline's run; the version is tagged with it.
         dataset: what it was trained and tested on.
         model: of the training step.
         evaluation: its predictions and their scores.
@@ -34,7 +36,7 @@ def register(
     from hrm.stages.register import register as registered
 
     with gathered(Path(model.path), Path(evaluation.path), Path(answers.path)) as run:
-        registered(settings_of(RegisterSettings, register), Path(dataset.path), run, experiment)
+        registered(settings_of(RegisterSettings, register), Path(dataset.path), run, experiment, run_id)
         record = read_json(run / "registration.json")
     write_json(Path(registration.path), record)
     registration.metadata.update({**record, "aliases": ", ".join(record["aliases"])})

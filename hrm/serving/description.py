@@ -28,6 +28,8 @@ class Story:
     """Content of `vote.json`."""
     code: Mapping[str, Any]
     """The code's part of the training's provenance record."""
+    pipeline_run: str = ""
+    """The id of the pipeline's run that registers it; empty without one."""
 
     @property
     def model_name(self) -> str:

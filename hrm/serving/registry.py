@@ -13,6 +13,7 @@ import numpy as np
 
 from hrm.data.dataset import Dataset
 from hrm.serving.description import Story, describe
+from hrm.tracking import PIPELINE_RUN
 from hrm.tracking.run_log import metric_name
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def version_tags(story: Story) -> dict[str, str]:
     }
     if commit := story.code["git_commit"]:
         tags["git_commit"] = commit
+    if story.pipeline_run:
+        tags[PIPELINE_RUN] = story.pipeline_run
     return tags
 
 

@@ -30,7 +30,7 @@ EVALUATION = ("evaluate.json", "vote.json", "evaluate.provenance.json", "vote.pr
 """Files of a run's folder that become artifacts under `evaluation`."""
 
 
-def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> None:
+def register(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str = "") -> None:
     """Log the model, its scores and its report to the training's run in MLflow, and register it as a new version.
 
     Writes `run/registration.json`: name, version, aliases and address of the registered model.
@@ -40,12 +40,13 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) ->
         dataset: the dataset folder.
         run: the run's folder, after `train`, `evaluate` and `vote`.
         name: of the experiment.
+        pipeline_run: the id of the pipeline's run that registers it, for a tag; none when empty.
 
     Raises:
         UserError: when the training is not finished, an earlier stage is missing or was not made from what lies there
             now, a score is below its minimum, or MLflow cannot be reached.
     """
-    story = _story(settings, dataset, run, name)
+    story = _story(settings, dataset, run, name, pipeline_run)
     _require_scores(settings.minimum, {**story.evaluate, **story.vote})
     run_id = log_finished(run, name, dataset)
     with required("register the model"), as_default():
@@ -54,7 +55,7 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str) ->
     note(f"{registration['name']} version {registration['version']}: {', '.join(registration['aliases'])}")
 
 
-def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> Story:
+def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str) -> Story:
     """What the stages before have left, if it belongs together."""
     from hrm.serving.description import Story
 
@@ -74,6 +75,7 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str) -> S
         evaluate=read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again"),
         vote=read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again"),
         code=read_record(run / "train.provenance.json", ["code"], f"run `hrm train {name}` again")["code"],
+        pipeline_run=pipeline_run,
     )
 
 

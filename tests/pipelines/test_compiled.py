@@ -151,6 +151,9 @@ def test_a_failure_is_recorded_whatever_happens(name: str) -> None:
     finish = documents(name)[0]["root"]["dag"]["tasks"]["finish"]
     assert finish["triggerPolicy"] == {"strategy": "ALL_UPSTREAM_TASKS_COMPLETED"}
     assert "taskFinalStatus" in finish["inputs"]["parameters"]["status"]
+    # What registers and what looks for the registration go by the same name.
+    runs = [step["inputs"]["parameters"]["run_id"] for step in (finish, tasks(name)["register"])]
+    assert runs == [{"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}] * 2
 
 
 @pytest.mark.parametrize("name", PIPELINES)

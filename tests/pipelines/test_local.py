@@ -33,6 +33,14 @@ def test_source_to_registry(trained: Trained, monkeypatch: pytest.MonkeyPatch) -
     assert len(model.predict(pd.DataFrame({"puzzle": [question]}))["answer"][0]) == 16
 
 
+def test_a_pipeline_that_succeeded_left_no_failed_run(trained: Trained) -> None:
+    client = registry(trained[0])
+    (experiment,) = (found for found in client.search_experiments() if found.name == "sudoku-mini")
+    (run,) = client.search_runs([experiment.experiment_id])
+    assert run.info.status == "FINISHED"
+    assert client.get_model_version_by_alias("sudoku-mini", "champion").tags["pipeline_run"]
+
+
 def test_a_run_says_little_and_all_of_it_behind_its_step(trained: Trained) -> None:
     _, said = trained
     lines = said.splitlines()
@@ -113,7 +121,7 @@ def test_a_step_that_raises_fails_the_run_with_its_message(project: Path) -> Non
     )
     assert failed.info.status == "FAILED"
     assert failed.data.tags["experiment"] == "sudoku-mini"
-    assert failed.data.tags["error"]
+    assert f"pipelines status {failed.data.tags['pipeline_run']}" in failed.data.tags["error"]
 
 
 def test_a_model_that_is_not_there_is_named(project: Path) -> None:
