@@ -63,8 +63,12 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
         # Steps that begin side by side would each make the tables of a fresh database.
         with required("register the model"), impatient():
             connect().search_experiments(max_results=1)
-        local.init(runner, pipeline_root=str(root), workspace_root=workspace, raise_on_error=False)
-        function(**given)
+        local.init(runner, pipeline_root=str(root), workspace_root=workspace, raise_on_error=True)
+        try:
+            function(**given)
+        except RuntimeError:
+            if not output.failures:  # no step failed but KFP itself
+                raise
     if output.failures:
         first = output.failures[0]
         if first.is_mistake:

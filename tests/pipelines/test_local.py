@@ -8,10 +8,12 @@ from pathlib import Path
 import mlflow
 import pandas as pd
 import pytest
+from kfp import compiler, dsl
 from local_pipeline import artifacts, pipelines
 from mlflow import MlflowClient
 
 from hrm.data.dataset import open_dataset
+from pipelines import local
 
 Trained = tuple[Path, str]
 
@@ -130,6 +132,25 @@ def test_a_model_that_is_not_there_is_named(project: Path) -> None:
     assert done.returncode == 2
     said = f"hrm: error: step evaluate failed: {project}/absent/checkpoints: no checkpoint here"
     assert done.stderr.splitlines()[-1].startswith(said)
+
+
+def test_an_error_of_kfp_itself_is_no_success(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a loop its threads swallow it: no step has failed, and no step has run."""
+
+    @dsl.component(base_image="python")
+    def step(text: str) -> None:
+        pass
+
+    @dsl.pipeline
+    def odd() -> None:
+        with dsl.ParallelFor([1]):
+            step(text="{{$.nothing}}")
+
+    compiler.Compiler().compile(odd, str(project / "odd.yaml"))
+    monkeypatch.setattr(local, "compiled", lambda _: (project / "odd.yaml").read_text())
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlflow.db")
+    with pytest.raises(RuntimeError, match="for-loop-2-iteration-0"):
+        local.run_local("odd", {}, project / "runs")
 
 
 @pytest.mark.parametrize(
