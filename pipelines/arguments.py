@@ -10,7 +10,7 @@ from typing import Any
 from hrm.config import read_params
 from hrm.config.yaml_text import parse
 from hrm.errors import UserError
-from hrm.stages.resolve import resolve
+from hrm.stages.resolve import planned, resolve
 from pipelines.catalogue import PIPELINES
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -124,19 +124,20 @@ def _without_nulls(content: Any) -> Any:
 
 
 def _check(pipeline: str, experiments: Sequence[str], found: Mapping[str, Any], params: Path) -> None:
-    """Resolve each experiment as the pipeline's first step would."""
+    """Resolve the experiments as the pipeline's first step would."""
     if not str(found["gpus"]).isdecimal():
         raise UserError(f"gpus = {found['gpus']}: expected a whole number, 0 for none")
-    for name in experiments:
-        try:
-            resolve(
-                name,
-                found["overrides"],
-                catalogue=found["catalogue"],
-                processes=int(found["gpus"]) * int(found.get("nodes", 1)) if pipeline != "evaluate" else 0,
-                register_as=found["register_as"],
-                minimum=found["minimum_scores"],
-                mirror=found.get("mirror", ""),
-            )
-        except UserError as error:
-            raise UserError(str(error).replace("catalogue:", f"{params}:", 1)) from None
+    given: dict[str, Any] = {
+        "catalogue": found["catalogue"],
+        "processes": int(found["gpus"]) * int(found.get("nodes", 1)) if pipeline != "evaluate" else 0,
+        "register_as": found["register_as"],
+        "minimum": found["minimum_scores"],
+        "mirror": found.get("mirror", ""),
+    }
+    try:
+        if pipeline == "sweep":
+            planned(experiments, found["seeds"], found["overrides"], metric=found["metric"], **given)
+        else:
+            resolve(experiments[0], found["overrides"], **given)
+    except UserError as error:
+        raise UserError(str(error).replace("catalogue:", f"{params}:", 1)) from None

@@ -52,7 +52,7 @@ def sweep_pipeline(
         "mirror": mirror,
     }
     with dsl.ExitHandler(finished("sweep", place), name="sweep"):
-        planned = provide(plan(experiments=experiments, seeds=seeds, **common), SETTINGS, place)
+        planned = provide(plan(experiments=experiments, seeds=seeds, metric=metric, **common), SETTINGS, place)
         with dsl.ParallelFor(planned.output, name="run") as run:
             settings = resolve(experiment=run.experiment, seed=run.seed, nodes=1, **common)
             provide(settings, SETTINGS, place)

@@ -13,6 +13,7 @@ def plan(
     register_as: str,
     minimum_scores: dict,
     mirror: str,
+    metric: str,
 ) -> list:
     """Each experiment with each seed.
 
@@ -25,21 +26,22 @@ def plan(
         register_as: name of the registered model.
         minimum_scores: that a model must reach to be registered, by name.
         mirror: s3://bucket/prefix for checkpoints; none when empty.
+        metric: the score that decides in the end.
 
     Returns:
         The runs, each with its experiment and its seed.
     """
-    from hrm.stages.resolve import resolve
+    from hrm.stages.resolve import planned
 
-    runs = [(name, int(seed)) for name in experiments for seed in seeds]
-    for name, seed in runs:
-        resolve(
-            name,
-            [*overrides, f"train.seed={seed}"],
-            catalogue=catalogue,
-            processes=int(gpus),
-            register_as=register_as,
-            minimum=minimum_scores,
-            mirror=mirror,
-        )
+    runs = planned(
+        experiments,
+        seeds,
+        overrides,
+        metric=metric,
+        catalogue=catalogue,
+        processes=int(gpus),
+        register_as=register_as,
+        minimum=minimum_scores,
+        mirror=mirror,
+    )
     return [{"experiment": name, "seed": seed} for name, seed in runs]

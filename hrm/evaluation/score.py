@@ -23,6 +23,12 @@ VOTED = ("tasks", "test_inputs", "copies")
 """What `vote.json` always has."""
 
 
+def score_names(puzzle: PuzzleKind, ks: Sequence[int]) -> list[str]:
+    """Every share that `evaluate.json` and `vote.json` can have; those of validity only where rules alone can judge."""
+    shares = [*EVALUATED[:-1], "q_halt_accuracy", "valid_accuracy", "valid@1", *(f"pass@{k}" for k in ks)]
+    return [*shares, "arc_prize"] if puzzle.arc_prize else shares
+
+
 def wilson(fraction: float, count: int) -> tuple[float, float]:
     """The 95 % interval of a share of `count` independent cases (Wilson 1927, score interval); (0, 1) for no case."""
     if count == 0:

@@ -9,7 +9,6 @@ from hrm.artifacts import read_json, read_record
 from hrm.data.dataset import open_dataset
 from hrm.evaluation.score import EVALUATED, VOTED
 from hrm.evaluation.summary import scores_table
-from hrm.training.card import newest_card
 
 SCORES = {"evaluate.json": EVALUATED, "vote.json": VOTED}
 AGAIN = "the step before did not end well; run it again"
@@ -40,6 +39,8 @@ def of_dataset(folder: Path) -> Metadata:
 
 def of_training(run: Path) -> Metadata:
     """A trained model's step and weights, and what it was made from."""
+    from hrm.training.card import newest_card  # with torch, which no other step needs for its metadata
+
     card = newest_card(run / "checkpoints")
     assert card is not None, "a finished training leaves a checkpoint"
     return {"step": card.step, "weights_digest": card.weights_digest, **_origin(run / "train.provenance.json")}
@@ -63,7 +64,7 @@ def _origin(file: Path) -> Metadata:
 
 
 def of_scores(run: Path) -> dict[str, float]:
-    """Every score of a run's folder, in 0..1, by the name it has in `evaluate.json` or `vote.json`."""
+    """The scores of a run's folder, by their names in `evaluate.json` and `vote.json`: shares, and the mean steps."""
     found = [read_record(run / file, keys, AGAIN) for file, keys in SCORES.items() if (run / file).is_file()]
     return {key: value for scores in found for key, value in scores.items() if isinstance(value, float)}
 

@@ -12,7 +12,9 @@ from kfp import compiler, dsl
 from local_pipeline import artifacts, pipelines
 from mlflow import MlflowClient
 
+from hrm.config import VoteSettings
 from hrm.data.dataset import open_dataset
+from hrm.evaluation.score import score_names
 from pipelines import local
 
 Trained = tuple[Path, str]
@@ -74,6 +76,13 @@ def test_artifacts_say_what_they_are_and_where_they_came_from(trained: Trained) 
     (source,) = artifacts(folder, "fetch")["raw"]["metadata"].items()
     assert source[0] == "sudoku-4x4"
     assert "sha256" in source[1]
+
+
+def test_the_scores_that_are_checked_for_before_are_those_there_are(trained: Trained) -> None:
+    folder, _ = trained
+    puzzle = open_dataset(Path(artifacts(folder, "build")["dataset"]["uri"])).puzzle
+    found = artifacts(folder, "vote")["scores"]["metadata"]
+    assert found.keys() - {"steps"} == set(score_names(puzzle, VoteSettings().ks))
 
 
 def test_the_page_of_a_run_has_its_report_and_its_table(trained: Trained) -> None:
@@ -174,6 +183,9 @@ def test_an_error_of_kfp_itself_is_no_success(project: Path, monkeypatch: pytest
         (["--experiment", "sudoku-mini", "--param", "mirror=/tmp"], "train.checkpoints.mirror"),
         (["--experiment", "sudoku-mini", "--experiment", "maze-mini"], "--experiment: train takes one"),
         (["--experiment", "sudoku-mini", "--param", "minimum_scores={pass@2: 7}"], "register.minimum.pass@2"),
+        (["--experiment", "sudoku-mini", "--param", "minimum_scores={pas@2: 0.7}"], "has no score pas@2; there are "),
+        (["sweep", "--experiment", "sudoku-mini", "--param", "metric=best"], "metric: sudoku-mini has no score best"),
+        (["sweep", "--experiment", "sudoku-mini", "--param", "seeds=[]"], "no runs: give at least one"),
     ],
 )
 def test_a_mistake_is_told_before_anything_runs(project: Path, arguments: list[str], said: str) -> None:
