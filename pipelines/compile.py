@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +34,25 @@ def compiled(name: str) -> str:
         return file.read_text(encoding="utf-8")
 
 
-def _run(options: argparse.Namespace) -> None:
-    for name in PIPELINES:
-        file, text = options.out / f"{name}.yaml", compiled(name)
+def keep_current(files: Iterable[tuple[Path, str]], verb: str, *, check: bool) -> None:
+    """Write the files that are not what they should be; with `check`, refuse instead.
+
+    Args:
+        files: each with its text.
+        verb: of `python -m pipelines`, which makes them.
+        check: whether nothing is written.
+
+    Raises:
+        UserError: with `check`, when a file is missing or holds another text.
+    """
+    for file, text in files:
         current = file.is_file() and file.read_text(encoding="utf-8") == text
-        if options.check and not current:
-            raise UserError(f"{file}: not what pipelines/ says; run `python -m pipelines compile`")
+        if check and not current:
+            raise UserError(f"{file}: not what pipelines/ says; run `python -m pipelines {verb}`")
         if not current:
             write_text(file, text)
             note(f"{file}: written")
+
+
+def _run(options: argparse.Namespace) -> None:
+    keep_current(((options.out / f"{name}.yaml", compiled(name)) for name in PIPELINES), "compile", check=options.check)

@@ -11,11 +11,8 @@ from typing import Any
 
 import yaml
 
-from hrm.artifacts import write_text
-from hrm.errors import UserError
-from hrm.progress import note
 from pipelines.catalogue import PIPELINES
-from pipelines.compile import FOLDER, compiled
+from pipelines.compile import FOLDER, compiled, keep_current
 
 FIGURES = FOLDER.parents[1] / "docs" / "img"
 CHANNEL = "pipelinechannel--"
@@ -178,11 +175,4 @@ def _loop(row: list[Step], top: int) -> str:
 
 
 def _run(options: argparse.Namespace) -> None:
-    for name in PIPELINES:
-        file, text = options.out / f"pipeline-{name}.svg", svg(name)
-        current = file.is_file() and file.read_text(encoding="utf-8") == text
-        if options.check and not current:
-            raise UserError(f"{file}: not what pipelines/ says; run `python -m pipelines draw`")
-        if not current:
-            write_text(file, text)
-            note(f"{file}: written")
+    keep_current(((options.out / f"pipeline-{name}.svg", svg(name)) for name in PIPELINES), "draw", check=options.check)

@@ -167,6 +167,30 @@ def test_datasets_and_models_travel_as_artifacts(name: str) -> None:
     assert {"dataset", "model", "evaluation", "answers"} == set(wanted)
 
 
+def test_artifacts_have_the_types_that_the_page_of_a_run_can_show() -> None:
+    spec, _ = documents("train")
+    found = {
+        (step, name): artifact["artifactType"]["schemaTitle"].removeprefix("system.")
+        for step in steps("train")
+        for name, artifact in spec["components"][f"comp-{step}"]
+        .get("outputDefinitions", {})
+        .get("artifacts", {})
+        .items()
+    }
+    assert found == {
+        ("fetch", "raw"): "Dataset",
+        ("build", "dataset"): "Dataset",
+        ("train", "model"): "Model",
+        ("evaluate", "evaluation"): "Artifact",
+        ("evaluate", "scores"): "Metrics",
+        ("vote", "answers"): "Artifact",
+        ("vote", "report"): "HTML",
+        ("vote", "summary"): "Markdown",
+        ("vote", "scores"): "Metrics",
+        ("register", "registration"): "Artifact",
+    }
+
+
 def test_the_check_finds_a_file_that_is_not_current(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pipelines", "compile", "--out", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -72,7 +72,6 @@ def test_artifacts_say_what_they_are_and_where_they_came_from(trained: Trained) 
     assert answers["answers"]["metadata"]["predictions_digest"]
     assert 0 <= evaluation["scores"]["metadata"]["exact_accuracy"] <= 1
     assert 0 <= answers["scores"]["metadata"]["pass@2"] <= 1
-    assert (model["type"]["schemaTitle"] if "type" in model else "system.Model") == "system.Model"
     (source,) = artifacts(folder, "fetch")["raw"]["metadata"].items()
     assert source[0] == "sudoku-4x4"
     assert "sha256" in source[1]
