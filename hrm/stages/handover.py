@@ -17,10 +17,8 @@ from hrm.settings import SettingsT, validate, whole_again
 
 TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", "mlflow_run.json")
 """What `train` leaves in a run's folder; the last one only where MLflow could be reached."""
-EVALUATED = ("predictions", "evaluate.json", "evaluate.provenance.json")
-"""What `evaluate` adds."""
 VOTED = ("answers", "report.html", "vote.json", "vote.provenance.json")
-"""What `vote` adds."""
+"""What `vote` adds to what `evaluate` wrote."""
 
 
 def settings_of(model: type[SettingsT], block: Mapping[str, Any]) -> SettingsT:

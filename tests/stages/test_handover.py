@@ -10,16 +10,17 @@ from hrm.artifacts import digest
 from hrm.config import EvaluateSettings, TrainSettings
 from hrm.errors import UserError
 from hrm.stages.choose import best, ranking
-from hrm.stages.handover import EVALUATED, TRAINED, VOTED, gathered, hand_over, settings_of, workspace
+from hrm.stages.handover import TRAINED, VOTED, gathered, hand_over, settings_of, workspace
 
 
 def test_parts_make_the_run_again(tmp_path: Path) -> None:
     run = small_run.finished_run(tmp_path / "run", small_run.sudoku_dataset(tmp_path))
     before = digest(run)
-    parts = {"model": TRAINED, "evaluation": EVALUATED, "answers": VOTED}
+    evaluated = ("predictions", "evaluate.json", "evaluate.provenance.json")
+    parts = {"model": TRAINED, "evaluation": evaluated, "answers": VOTED}
     for name, files in parts.items():
         hand_over(run, files, tmp_path / "parts" / name)
-    assert {path.name for path in (tmp_path / "parts/evaluation").iterdir()} == set(EVALUATED)
+    assert {path.name for path in (tmp_path / "parts/evaluation").iterdir()} == set(evaluated)
     with gathered(*(tmp_path / "parts" / name for name in parts)) as whole:
         assert digest(whole) == before
         (whole / "train.json").unlink()
