@@ -77,6 +77,9 @@ def arguments(pipeline: str, options: argparse.Namespace, **given: str) -> dict[
         raise UserError(f"--experiment: {pipeline} takes one; several are for sweep")
     else:
         found["experiment"] = experiments[0]
+    for key, spec in PIPELINES[pipeline].component_spec.inputs.items():
+        if not spec.optional and not found.get(key):
+            raise UserError(f"{pipeline} needs --param {key}=...: {spec.description}")
     content = read_params(options.params)
     catalogue = _part(content, experiments)
     found |= {"overrides": options.override} if options.override else {}
@@ -127,9 +130,12 @@ def _check(pipeline: str, experiments: Sequence[str], found: Mapping[str, Any], 
     """Resolve the experiments as the pipeline's first step would."""
     if not str(found["gpus"]).isdecimal():
         raise UserError(f"gpus = {found['gpus']}: expected a whole number, 0 for none")
+    nodes = found.get("nodes", 1)
+    if nodes < 1:
+        raise UserError(f"nodes = {nodes}: expected at least 1")
     given: dict[str, Any] = {
         "catalogue": found["catalogue"],
-        "processes": int(found["gpus"]) * int(found.get("nodes", 1)) if pipeline != "evaluate" else 0,
+        "processes": int(found["gpus"]) * nodes if pipeline != "evaluate" else 0,
         "register_as": found["register_as"],
         "minimum": found["minimum_scores"],
         "mirror": found.get("mirror", ""),

@@ -87,7 +87,7 @@ def prepare(options: argparse.Namespace) -> Submission:
     """
     parameters = arguments(options.pipeline, options, image=options.image, gpus=options.gpus)
     spec, *platform = yaml.safe_load_all(compiled(options.pipeline))
-    _check(options.pipeline, spec["root"]["inputDefinitions"]["parameters"], parameters)
+    _check_image(parameters.get("image", spec["root"]["inputDefinitions"]["parameters"]["image"]["defaultValue"]))
     if options.no_cache:
         _without_cache(spec)
     experiments = "+".join(dict.fromkeys(options.experiment))
@@ -107,12 +107,8 @@ def as_yaml(submission: Submission) -> str:
     return yaml.safe_dump(shown, sort_keys=False, allow_unicode=True)
 
 
-def _check(pipeline: str, defined: dict[str, Any], parameters: dict[str, Any]) -> None:
-    """Refuse a run that lacks a parameter, or whose image cannot exist; whether it does, only the cluster knows."""
-    for name, definition in defined.items():
-        if name not in parameters and "defaultValue" not in definition:
-            raise UserError(f"{pipeline} needs --param {name}=...: {definition.get('description', 'no default')}")
-    image = parameters.get("image", defined["image"]["defaultValue"])
+def _check_image(image: str) -> None:
+    """Refuse an image that cannot exist; whether it does, only the cluster knows."""
     if not IMAGE.fullmatch(image):
         raise UserError(f"--image {image}: not an image's name; it looks like registry.example.org/hrm-mlops:gpu")
 

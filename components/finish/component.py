@@ -7,7 +7,7 @@ from components import component
 
 @component
 def finish(experiment: str, run_id: str, status: dsl.PipelineTaskFinalStatus) -> None:
-    """Record a pipeline that registered no model in MLflow, as a failed run beside the experiment's others.
+    """Record in MLflow that a pipeline registered no model, as a failed run beside the experiment's others.
 
     Args:
         experiment: its name.

@@ -183,6 +183,7 @@ def test_an_error_of_kfp_itself_is_no_success(project: Path, monkeypatch: pytest
         (["--experiment", "sudoku-mini", "--experiment", "maze-mini"], "--experiment: train takes one"),
         (["--experiment", "sudoku-mini", "--param", "minimum_scores={pass@2: 7}"], "register.minimum.pass@2"),
         (["--experiment", "sudoku-mini", "--param", "minimum_scores={pas@2: 0.7}"], "has no score pas@2; there are "),
+        (["evaluate", "--experiment", "sudoku-mini"], "evaluate needs --param model=...: address of the artifact"),
         (["sweep", "--experiment", "sudoku-mini", "--param", "metric=best"], "metric: sudoku-mini has no score best"),
         (["sweep", "--experiment", "sudoku-mini", "--param", "seeds=[]"], "no runs: give at least one"),
     ],

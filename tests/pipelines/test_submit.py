@@ -151,6 +151,8 @@ def test_no_step_is_answered_from_the_cache(kfp: KfpServer, command: Command) ->
         ([*MINI, "--image", "hrm-mlops:"], ["--image hrm-mlops:", "not an image's name"]),
         ([*MINI, "--param", "image=https://registry.example.org/x"], ["not an image's name"]),
         (["evaluate", *MINI], ["--param model=", "address"]),
+        (["train-nodes", *MINI], ["--param mirror=", "s3://bucket/prefix"]),
+        (["train-nodes", *MINI, "--param", "mirror=s3://a/b", "--param", "nodes=0"], ["nodes = 0", "at least 1"]),
         ([*MINI, "--recurring", "0 3 * *"], ["--recurring '0 3 * *'", "six fields"]),
         ([*MINI, "--recurring", "0 0 25 * * 1"], ["hour: 25", "0 to 23"]),
         ([*MINI, "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
