@@ -10,14 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from hrm.errors import UserError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-DEFAULT_URI = "sqlite:///mlflow.db"
+SQLITE = "sqlite:///"
+DEFAULT_URI = f"{SQLITE}mlflow.db"
 """An embedded database in the current folder; artifacts go to `mlruns` beside it."""
 
 QUIET = {
@@ -56,7 +57,8 @@ def tracking_uri() -> str:
 def resolved_uri() -> str:
     """The tracking address for MLflow, which remembers a database by its address: a path must be absolute."""
     uri = tracking_uri()
-    return f"sqlite:///{Path('mlflow.db').absolute()}" if uri == DEFAULT_URI else uri
+    path = uri.removeprefix(SQLITE)
+    return uri if path in (uri, "", ":memory:") else f"{SQLITE}{Path(path).absolute()}"
 
 
 def artifact_folder() -> str | None:
@@ -64,16 +66,14 @@ def artifact_folder() -> str | None:
 
     MLflow itself would take the current folder, which need not be the database's.
     """
-    path = resolved_uri().removeprefix("sqlite:///")
-    return str(Path(path).absolute().with_name("mlruns")) if path != resolved_uri() else None
+    path = resolved_uri().removeprefix(SQLITE)
+    return str(Path(path).with_name("mlruns")) if path != resolved_uri() else None
 
 
 def public_uri(uri: str | None = None) -> str:
     """A tracking address that may be shown and stored: without user, password and query."""
-    parts = urlsplit(tracking_uri() if uri is None else uri)
-    # `urlunsplit` drops the empty host of sqlite:///path, so the text before the path is put together here.
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit(("", "", parts.path, "", "")) if not parts.scheme else f"{parts.scheme}://{host}{parts.path}"
+    text = re.sub("//.*@", "//", tracking_uri() if uri is None else uri, flags=re.DOTALL)
+    return re.split("[?#]", text, maxsplit=1)[0]
 
 
 def quiet() -> None:
@@ -97,12 +97,26 @@ def connect() -> MlflowClient:
     """A client of the server; nothing is sent yet, but a database is opened.
 
     Raises:
+        UserError: when nothing can be kept at that address.
         MlflowException: when the address is of no known kind.
         ImportError: when the database's driver is not installed.
         SQLAlchemyError: when the database cannot be opened.
     """
+    _check_address()
     client: MlflowClient = import_mlflow().MlflowClient(tracking_uri=resolved_uri())
     return client
+
+
+def _check_address() -> None:
+    uri, remedy = resolved_uri(), "sqlite:///mlflow.db is one, or http://HOST:PORT"
+    try:
+        urlsplit(uri)
+    except ValueError:
+        raise UserError(f"MLFLOW_TRACKING_URI = {public_uri()}: not an address; {remedy}") from None
+    if re.match(r"sqlite:(///?)?(:memory:|[?#]|$)", uri):
+        raise UserError(f"MLFLOW_TRACKING_URI = {public_uri()}: memory, which ends with each process; {remedy}")
+    if uri.startswith(SQLITE) and "'" in uri:
+        raise UserError(f"{public_uri(uri)}: MLflow can use no database in a folder with ' in its name; rename it")
 
 
 @contextmanager
@@ -157,7 +171,7 @@ def required(purpose: str) -> Iterator[None]:
 
 def reason(error: BaseException) -> str:
     """What went wrong, in part of a line, without credentials."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).replace(tracking_uri(), public_uri()).split()) or type(error).__name__
     if "Max retries exceeded" in text or "Connection refused" in text:
         text = "no connection"
     if refusal := _refusal(error):
@@ -167,8 +181,8 @@ def reason(error: BaseException) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """A text with every `//user:password@` in it cut to `//`."""
-    return re.sub(r"//[^/@\s]*@", "//", text)
+    """A text with every `//user:password@` in it cut to `//`; a password may hold any character but blanks."""
+    return re.sub(r"//\S*@", "//", text)
 
 
 def _refusal(error: BaseException) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hrm.errors import UserError
-from hrm.tracking.server import IMPATIENT, connect, impatient, public_uri, reason, required, tracking_uri
+from hrm.tracking.server import IMPATIENT, connect, impatient, public_uri, reason, required, resolved_uri, tracking_uri
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,10 @@ from hrm.tracking.server import IMPATIENT, connect, impatient, public_uri, reaso
         ("sqlite:////srv/mlflow.db", "sqlite:////srv/mlflow.db"),
         ("http://ann:secret@mlflow.example:5000/base", "http://mlflow.example:5000/base"),
         ("postgresql://ann:se%40cret@db/mlflow?password=secret", "postgresql://db/mlflow"),
+        ("http://ann:sec/ret@mlflow.example", "http://mlflow.example"),
+        ("http://ann:sec@ret@mlflow.example", "http://mlflow.example"),
+        ("http://ann:sec?ret#@[::1", "http://[::1"),
+        ("postgresql://ann:sec?ret@db/mlflow", "postgresql://db/mlflow"),
         ("mlruns", "mlruns"),
         ("databricks", "databricks"),
     ],
@@ -31,6 +35,45 @@ def test_reasons_are_short_and_hide_credentials() -> None:
     assert "secret" not in text
     assert "http://host/api: forbidden" in text
     assert len(text) <= 200
+
+
+@pytest.mark.parametrize("password", ["se/cret", "se@cret", "se?cret", "se cret", "se#cret"])
+def test_a_password_of_any_characters_is_hidden(monkeypatch: pytest.MonkeyPatch, password: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://ann:{password}@127.0.0.1:9")
+    with pytest.raises(UserError) as caught, required("log the run"), impatient():
+        connect().search_experiments(max_results=1)
+    assert str(caught.value).startswith("MLflow at http://127.0.0.1:9")
+    assert "cret" not in str(caught.value)
+    assert "ann" not in str(caught.value)
+
+
+@pytest.mark.parametrize("uri", ["sqlite:///other.db", "sqlite:///below/other.db"])
+def test_a_relative_database_is_the_same_one_everywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.chdir(tmp_path)
+    assert resolved_uri() == f"sqlite:///{tmp_path}/{uri.removeprefix('sqlite:///')}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", resolved_uri())
+    monkeypatch.chdir("/")
+    assert resolved_uri() == f"sqlite:///{tmp_path}/{uri.removeprefix('sqlite:///')}"
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("http://[::1", "not an address"),
+        ("sqlite://", "memory"),
+        ("sqlite:///", "memory"),
+        ("sqlite:///:memory:", "memory"),
+        ("sqlite:////srv/it's/mlflow.db", "rename it"),
+    ],
+)
+def test_an_address_that_keeps_nothing_is_refused(monkeypatch: pytest.MonkeyPatch, uri: str, said: str) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(UserError, match=said) as caught:
+        connect()
+    assert "\n" not in str(caught.value)
 
 
 def test_the_default_is_the_embedded_database(monkeypatch: pytest.MonkeyPatch) -> None:
