@@ -7,12 +7,9 @@ as a success: most failures are missed. Here a container is removed once its sta
 from __future__ import annotations
 
 import os
-import signal
-import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,7 +20,8 @@ from kfp.local import docker_task_handler
 
 from hrm.errors import UserError
 from hrm.tracking.server import public_uri
-from pipelines.output import Failure, Output, step_of
+from pipelines.output import Failure, Output
+from pipelines.signals import heeded
 
 GRACE = 60
 """Seconds that a step has to end after a signal: a training writes a checkpoint."""
@@ -48,7 +46,7 @@ def containers(output: Output) -> Iterator[local.DockerRunner]:
     theirs = docker_task_handler.run_docker_container
     docker_task_handler.run_docker_container = ours.run
     try:
-        with ours.ended_by_signals():
+        with heeded(ours.end):
             yield runner
     finally:
         docker_task_handler.run_docker_container = theirs
@@ -111,7 +109,7 @@ class _Containers:
         self, client: DockerClient, image: str, command: list[str], volumes: Mapping[str, Any], **options: Any
     ) -> int:
         """Run a step to its end and give its status; what KFP calls in the place of its own function."""
-        step = step_of(command)
+        step = self._output.begins(command)
         if not _exists(client, image):
             lacking = f"the docker engine has no image {image}; build it with `make image`, or pull it"
             # Not raised: KFP's threads would swallow it.
@@ -140,30 +138,11 @@ class _Containers:
             container.remove(force=True, v=True)
         return self._output.ended(step, status)
 
-    @contextmanager
-    def ended_by_signals(self) -> Iterator[None]:
-        """Inside, Ctrl-C and SIGTERM reach the containers of all threads; KFP waits for its threads before it stops."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-        def end(number: int, frame: FrameType | None) -> None:
-            with closing(_client()) as client:  # that of the interrupted call may be in use
-                for container in tuple(self._running):
-                    self._ask_to_end(client, container)
-            handler = before[signal.Signals(number)]
-            if not callable(handler):
-                raise SystemExit(128 + number)
-            handler(number, frame)
-
-        for number in before:
-            signal.signal(number, end)
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def end(self) -> None:
+        """Ask the containers of all threads to end."""
+        with closing(_client()) as client:  # that of the interrupted call may be in use
+            for container in tuple(self._running):
+                self._ask_to_end(client, container)
 
     def _ask_to_end(self, client: DockerClient, identity: str) -> None:
         """Send SIGTERM, once, to all processes but the first: that is KFP's shell, which would not pass it on."""

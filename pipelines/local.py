@@ -63,11 +63,11 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
         # Steps that begin side by side would each make the tables of a fresh database.
         with required("register the model"), impatient():
             connect().search_experiments(max_results=1)
-        local.init(runner, pipeline_root=str(root), workspace_root=workspace, raise_on_error=True)
+        local.init(runner, pipeline_root=str(root.absolute()), workspace_root=workspace, raise_on_error=True)
         try:
             function(**given)
-        except RuntimeError:
-            if not output.failures:  # no step failed but KFP itself
+        except RuntimeError:  # that a step failed, or that KFP itself did
+            if not output.failures:
                 raise
     if output.failures:
         first = output.failures[0]
@@ -75,10 +75,11 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
             raise UserError(str(first))
         print(f"hrm: error: {first}", file=sys.stderr)  # noqa: T201
         raise SystemExit(1)
-    newest = max(root.glob("*/"), key=lambda folder: folder.stat().st_mtime)
-    for report in sorted(newest.glob("*/report")):
+    assert output.folder is not None, "there is no pipeline without steps"
+    folder = root / output.folder.name
+    for report in sorted(folder.glob("*/report")):
         note(f"{report}: the report")
-    note(f"{newest}: the artifacts")
+    note(f"{folder}: the artifacts")
 
 
 def _runner(docker: str | None, output: Output) -> AbstractContextManager[Any]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 OURS = re.compile(r"^\[KFP Executor [^\]]*\]: ")
 """What KFP puts before each line of a log."""
@@ -34,36 +38,49 @@ class Failure:
         return f"step {self.step} failed: {said}"
 
 
+class _Stream(threading.local):
+    """Where the lines of a step have come to: steps side by side have a thread each."""
+
+    raised: Failure | None = None
+    skipping: bool = False
+
+
 @dataclass
 class Output:
     """The lines of all steps."""
 
     failures: list[Failure] = field(default_factory=list)
-    _last: Failure | None = None
-    _skipping: bool = False
+    folder: Path | None = None
+    """Of the run: where KFP puts the artifacts of all steps; known when the first step begins."""
+    _stream: _Stream = field(default_factory=_Stream)
+
+    def begins(self, command: Sequence[str]) -> str:
+        """The name of the step that a command of KFP runs."""
+        self._stream.raised, self._stream.skipping = None, False
+        if record := _argument(command, "--executor_input"):
+            self.folder = Path(json.loads(record)["outputs"]["outputFile"]).parents[1]
+        return _argument(command, "--function_to_execute") or "step"
 
     def say(self, step: str, line: str) -> None:
         """Show a line of a step, unless it is KFP's own."""
-        line = line.rstrip()
+        line, stream = line.rstrip(), self._stream
         text = OURS.sub("", line)
         if text is not line and text.startswith(EXECUTOR):
-            self._skipping = text.startswith("Got executor_input")  # the whole request follows, as JSON
-        elif self._skipping:
-            self._skipping = line != "}"
+            stream.skipping = text.startswith("Got executor_input")  # the whole request follows, as JSON
+        elif stream.skipping:
+            stream.skipping = line != "}"
         elif text:
             print(f"{step:<8} | {text}", file=sys.stderr)  # noqa: T201
             if raised := RAISED.match(text):
-                self._last = Failure(step, raised["kind"], raised["message"] or "")
+                stream.raised = Failure(step, raised["kind"], raised["message"] or "")
 
     def ended(self, step: str, status: int) -> int:
         """Remember whether a step failed, and with what; gives the status back."""
         if status:
-            known = self._last if self._last and self._last.step == step else None
-            self.failures.append(known or Failure(step, message=f"ended with status {status}"))
-        self._last = None
+            self.failures.append(self._stream.raised or Failure(step, message=f"ended with status {status}"))
+        self._stream.raised = None
         return status
 
 
-def step_of(command: list[str]) -> str:
-    """The name of the step that a command of KFP runs."""
-    return command[command.index("--function_to_execute") + 1] if "--function_to_execute" in command else "step"
+def _argument(command: Sequence[str], name: str) -> str | None:
+    return command[command.index(name) + 1] if name in command else None

@@ -1,8 +1,12 @@
 """What is shown of a step, and what is kept of its end."""
 
+import json
+import threading
+from pathlib import Path
+
 import pytest
 
-from pipelines.output import Output, step_of
+from pipelines.output import Output
 
 KFP = [
     "[KFP Executor 2026-11-28 02:55:22,738 INFO]: Looking for component `train` in --component_module_path `/tmp/x.py`",
@@ -57,6 +61,29 @@ def test_an_error_that_was_survived_fails_nothing(capsys: pytest.CaptureFixture[
     assert [str(failure) for failure in output.failures] == ["step build failed: ended with status 137"]
 
 
-def test_the_step_is_read_from_the_command() -> None:
-    assert step_of(["sh", "-c", "python", "--function_to_execute", "train"]) == "train"
-    assert step_of(["sh"]) == "step"
+def test_the_step_and_its_folder_are_read_from_the_command() -> None:
+    output = Output()
+    assert output.begins(["sh"]) == "step"
+    assert output.folder is None
+    request = json.dumps({"outputs": {"outputFile": "/runs/hrm-train-1/fetch/executor_output.json"}})
+    command = ["sh", "-c", "python", "--executor_input", request, "--function_to_execute", "fetch"]
+    assert output.begins(command) == "fetch"
+    assert output.folder == Path("/runs/hrm-train-1")
+
+
+def test_steps_side_by_side_keep_their_lines_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two trainings of a sweep have one name: what one says is neither hidden nor blamed on the other."""
+    output = Output()
+
+    def other() -> None:
+        said(output, "train", [*TRACEBACK, "hrm.errors.UserError: too large"], capsys)
+        output.ended("train", 1)
+
+    said(output, "train", KFP[:-1], capsys)  # in the midst of a request, which is not shown
+    thread = threading.Thread(target=other)
+    thread.start()
+    thread.join()
+    assert [str(failure) for failure in output.failures] == ["step train failed: too large"]
+    assert said(output, "train", [*KFP[-1:], "ValueError: mine"], capsys) == ["train    | ValueError: mine"]
+    output.ended("train", 1)
+    assert str(output.failures[-1]) == "step train failed: ValueError: mine"
