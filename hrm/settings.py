@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hrm.errors import UserError
+from hrm.errors import UserError, without_credentials
 
 
 class Settings(BaseModel):
@@ -30,6 +30,10 @@ class Settings(BaseModel):
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
+LONGEST_NAME = 100
+"""Characters: of a folder and of a registered model, with what is put before and behind."""
+
+
 def safe_name(name: str) -> str:
     """The name itself, which becomes a folder's name and a word on the command line.
 
@@ -38,12 +42,16 @@ def safe_name(name: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]*", name):
         raise ValueError("a name has only letters, digits, '.', '_' and '-', and begins with a letter, a digit or '_'")
+    if len(name) > LONGEST_NAME:
+        raise ValueError(f"a name has at most {LONGEST_NAME} characters")
     return name
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 NonNegativeInt = Annotated[int, Field(ge=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=2**53)]
+"""Of random draws; a larger number would not come through JSON, where Kubeflow makes it a float, as it is."""
 Name = Annotated[str, AfterValidator(safe_name)]
 """The name of an experiment or of a source."""
 
@@ -62,7 +70,7 @@ def one_line(error: ValidationError, where: str, values: Any = None) -> str:
         problems.setdefault(problem, []).append(message)
     # A value that no member of a union takes is told once, with what each of them would take.
     told = "; ".join(f"{problem}: {' or '.join(messages)}" for problem, messages in problems.items())
-    return " ".join(f"{where}: {told}".split())
+    return without_credentials(" ".join(f"{where}: {told}".split()))
 
 
 def validate(model: type[SettingsT], values: Any, where: str) -> SettingsT:

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import hrm
 from hrm.cli import checkpoint, data, experiment
-from hrm.errors import UserError
+from hrm.errors import UserError, without_credentials
 from hrm.progress import speak
 
 EPILOG = """\
@@ -53,7 +53,7 @@ def carry_out(options: argparse.Namespace) -> int:
 
 def _refuse(message: str) -> int:
     logging.getLogger("hrm").debug("where it happened:", exc_info=True)
-    print(f"hrm: error: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    print(f"hrm: error: {without_credentials(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
     return 2
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from hrm.puzzles import Puzzle
-from hrm.settings import Name, NonNegativeInt, Settings
+from hrm.settings import Name, NonNegativeInt, Seed, Settings
 
 
 class BuildSettings(Settings):
@@ -30,7 +30,7 @@ class BuildSettings(Settings):
     easier_copies: NonNegativeInt = 0
     """Copies of each training puzzle with some of its blanks filled from the answer, from one to all but one; each is a
     group of its own, with its own variants. Sudokus only."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seeds variants, the subsample and what easier copies fill."""
 
     @field_validator("sources")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import PositiveInt
 
-from hrm.settings import NonNegativeInt, Settings
+from hrm.settings import Seed, Settings
 
 
 class EvaluateSettings(Settings):
@@ -17,5 +17,5 @@ class EvaluateSettings(Settings):
     """Copies at a time; does not change any result."""
     max_puzzles: PositiveInt | None = None
     """Evaluate the first test puzzles only."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seeds the choice of copies."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,20 @@ def checked(content: Any, where: str) -> dict[str, Any]:
                 safe_name(name)
             except ValueError as error:
                 raise UserError(f"{where}: {key}: {name!r}: {error}") from None
-    return content
+    return plain(content, where)
+
+
+def plain(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """The same as JSON has it: a date is its text, and what the file has once under an alias is there twice.
+
+    Raises:
+        UserError: when a key is no text, or something holds itself.
+    """
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(content, default=str))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{where}: holds what JSON cannot: {error}; a key is text, and nothing holds itself") from None
+    return found
 
 
 def run_list(params: Path) -> list[str]:

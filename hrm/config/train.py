@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from hrm.settings import Fraction, NonNegativeFloat, NonNegativeInt, Settings
+from hrm.settings import Fraction, NonNegativeFloat, NonNegativeInt, Seed, Settings
 
 Attention = Literal["auto", "flash3", "flash2", "sdpa", "matmul"]
 Decay = Annotated[float, Field(ge=0, lt=1)]
@@ -108,7 +108,7 @@ class CheckpointSettings(Settings):
     """Steps between two checkpoints, besides the time."""
     keep: PositiveInt = 2
     """Newest checkpoints that stay, besides the best; more than one, in case the newest is damaged."""
-    mirror: str | None = Field(None, pattern=r"^s3://[^/]+(/.+)?$")
+    mirror: str | None = Field(None, pattern=r"^s3://[^/@]+(/.+)?$")
     """`s3://bucket/prefix` that every checkpoint is copied to, and that a machine with an empty disk resumes from; each
     run has its own folder there, by name, settings and data."""
 
@@ -152,7 +152,7 @@ class TrainSettings(Settings):
     the whole matrix of weights, the fastest for short sequences on a CPU; `auto` takes the fastest that is there."""
     log_every: PositiveInt = 10
     """Steps between two logged points of the curves."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """Seeds the weights, the draws of the loader and the exploration."""
     wandb_project: str | None = None
     """Log to this Weights & Biases project as well."""

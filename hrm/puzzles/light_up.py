@@ -23,7 +23,7 @@ from hrm.puzzles.drawing import Legend, svg_grid
 from hrm.puzzles.held_out import Draw, write_splits
 from hrm.puzzles.square import SquareKind
 from hrm.puzzles.table import Row
-from hrm.settings import Fraction, NonNegativeInt, Settings
+from hrm.settings import Fraction, Seed, Settings
 
 CHARACTERS = ".#01234*"
 """Free, wall, wall with a number, bulb: cell values, and tokens, 1 to 8."""
@@ -175,7 +175,7 @@ class LightUpGenerator(Settings):
     """Puzzles of the training split."""
     test: PositiveInt
     """Puzzles of the test split."""
-    seed: NonNegativeInt = 0
+    seed: Seed = 0
     """The same seed gives the same puzzles on every machine."""
     wall_density: Fraction = 0.25
     """The probability of a wall; with few, most puzzles have more solutions than one and are made in vain."""

@@ -20,7 +20,7 @@ from hrm.puzzles.maze import CHARACTERS, FREE, GOAL, PATH, START, WALL
 from hrm.puzzles.maze_paths import is_unique, layers, place, shortest_path, to_bits
 from hrm.puzzles.square import Size
 from hrm.puzzles.table import Row
-from hrm.settings import Settings
+from hrm.settings import Seed, Settings
 
 PATIENCE = 100_000
 """Attempts in a row without a usable maze after which the settings count as impossible."""
@@ -42,7 +42,7 @@ class MazeGenerator(Settings):
     """Mazes of the training split."""
     test: PositiveInt
     """Mazes of the test split."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """The same seed gives the same mazes on every machine."""
     wall_density: tuple[Density, Density] = (0.3, 0.5)
     """Each maze has walls with a probability drawn between these two."""

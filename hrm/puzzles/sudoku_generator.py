@@ -20,7 +20,7 @@ from hrm.puzzles.sudoku_hard import hard_sudokus
 from hrm.puzzles.sudoku_orbit import canonical_form
 from hrm.puzzles.sudoku_solver import Search, Solver
 from hrm.puzzles.table import Row
-from hrm.settings import Settings
+from hrm.settings import Seed, Settings
 
 PATIENCE = 2000
 """Attempts in a row without a usable puzzle after which the settings count as impossible."""
@@ -48,7 +48,7 @@ class SudokuGenerator(Settings):
     """Puzzles of the training split."""
     test: PositiveInt
     """Puzzles of the test split."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Seed = 0
     """The same seed gives the same puzzles on every machine."""
     givens: PositiveInt | Literal["minimal"] = "minimal"
     """Number of givens; `minimal`: as few as possible from where the puzzle started, so that none can be left out."""

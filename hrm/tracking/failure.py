@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from hrm.errors import without_credentials
 from hrm.progress import note
 from hrm.tracking.run_log import experiment_id
-from hrm.tracking.server import connect, impatient, public_uri, required, without_credentials
+from hrm.tracking.server import connect, impatient, public_uri, required
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hrm.errors import UserError
+from hrm.errors import UserError, without_credentials
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -178,11 +178,6 @@ def reason(error: BaseException) -> str:
         text, _ = refusal
     text = without_credentials(text)
     return text if len(text) <= 200 else f"{text[:199]}…"
-
-
-def without_credentials(text: str) -> str:
-    """A text with every `//user:password@` in it cut to `//`; a password may hold any character but blanks."""
-    return re.sub(r"//\S*@", "//", text)
 
 
 def _refusal(error: BaseException) -> tuple[str, str] | None:

@@ -78,3 +78,14 @@ def test_what_is_run_is_in_the_catalogue(tmp_path: Path, entry: str) -> None:
     path.write_text(f"run: [a, {entry}]\nsources: {{}}\nexperiments: {{a: {{}}}}")
     with pytest.raises(UserError, match=r"run: .* is not under experiments: a"):
         run_list(path)
+
+
+def test_what_yaml_has_and_json_has_not(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("run: []\nsources: {}\nexperiments: {a: {date: 2026-01-01}}")
+    assert read_params(path)["experiments"] == {"a": {"date": "2026-01-01"}}
+    for inner in ("&x {y: *x}", "{[1]: 2}"):
+        path.write_text(f"run: []\nsources: {{}}\nexperiments: {{a: {inner}}}")
+        with pytest.raises(UserError, match=r"params\.yaml: holds what JSON cannot") as caught:
+            read_params(path)
+        assert "\n" not in str(caught.value)
