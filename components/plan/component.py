@@ -26,22 +26,22 @@ def plan(
         register_as: name of the registered model.
         minimum_scores: that a model must reach to be registered, by name.
         mirror: s3://bucket/prefix for checkpoints; none when empty.
-        metric: the score that decides in the end.
+        metric: the score that will decide.
 
     Returns:
         The runs, each with its experiment and its seed.
     """
-    from hrm.stages.resolve import planned
+    from hrm.stages.plan import plan as planned
+    from hrm.stages.resolve import processes_of
 
-    runs = planned(
+    return planned(
         experiments,
         seeds,
         overrides,
         metric=metric,
         catalogue=catalogue,
-        processes=int(gpus),
+        processes=processes_of(gpus),
         register_as=register_as,
         minimum=minimum_scores,
         mirror=mirror,
     )
-    return [{"experiment": name, "seed": seed} for name, seed in runs]

@@ -37,13 +37,14 @@ def resolve(
     Returns:
         A block of settings for each stage, and the GPUs that the evaluation takes, as text.
     """
+    from hrm.stages.resolve import processes_of
     from hrm.stages.resolve import resolve as resolved
 
     settings = resolved(
         experiment,
         [*overrides, *([f"train.seed={seed}"] if seed >= 0 else [])],
         catalogue=catalogue,
-        processes=int(gpus) * nodes,
+        processes=processes_of(gpus, nodes),
         register_as=register_as,
         minimum=minimum_scores,
         mirror=mirror,

@@ -24,9 +24,10 @@ VOTED = ("tasks", "test_inputs", "copies")
 
 
 def score_names(puzzle: PuzzleKind, ks: Sequence[int]) -> list[str]:
-    """Every share that `evaluate.json` and `vote.json` can have; those of validity only where rules alone can judge."""
-    shares = [*EVALUATED[:-1], "q_halt_accuracy", "valid_accuracy", "valid@1", *(f"pass@{k}" for k in ks)]
-    return [*shares, "arc_prize"] if puzzle.arc_prize else shares
+    """Every score that `evaluate.json` or `vote.json` can hold, before either is there."""
+    plain = ["exact_accuracy", "exact_accuracy_low", "exact_accuracy_high", "valid_accuracy", "token_accuracy"]
+    voted = [*(f"pass@{k}" for k in ks), "valid@1", *(["arc_prize"] if puzzle.arc_prize else [])]
+    return [*plain, "q_halt_accuracy", "steps", *voted]
 
 
 def wilson(fraction: float, count: int) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,10 @@ def resolve(
     """
     given: dict[str, Any] = {"register.name": register_as, "train.checkpoints.mirror": mirror}
     given["train.processes"] = processes or ""
-    given |= {f"register.minimum.{key}": least for key, least in (minimum or {}).items()}
+    for key, least in (minimum or {}).items():
+        if isinstance(least, bool) or not isinstance(least, int | float):
+            raise UserError(f"register.minimum.{key} = {least!r}: expected a number from 0 to 1")
+        given[f"register.minimum.{key}"] = least
     changes = [*overrides, *(f"{key}={json.dumps(value)}" for key, value in given.items() if value != "")]
     if catalogue:
         experiment = find_experiment(name, checked(whole_again(catalogue), "catalogue"), "catalogue", changes)
@@ -50,37 +54,33 @@ def resolve(
             f"experiments.{name}.build.published: no step of a pipeline has this folder; take the puzzles from sources"
         )
     for key in experiment.register_.minimum:
-        _require_score(experiment, key, f"register.minimum.{key}")
+        check_score(experiment, f"register.minimum.{key}", key)
     return experiment
 
 
-def planned(
-    names: Sequence[str], seeds: Sequence[Any], overrides: Sequence[str] = (), *, metric: str, **given: Any
-) -> list[tuple[str, int]]:
-    """The runs of a sweep: each experiment with each seed, checked before anything is spent.
-
-    Args:
-        names: of the experiments.
-        seeds: of their trainings.
-        overrides: `key=value` as on the command line, for all.
-        metric: the score that decides in the end.
-        given: what `resolve` takes besides.
+def check_score(experiment: Experiment, where: str, name: str) -> None:
+    """Refuse a score that the experiment will not have, before it is trained for it.
 
     Raises:
-        UserError: when there is no run or one twice, the score can be none of theirs, or settings cannot be used.
+        UserError: naming those that it will have; `where` is said before.
     """
-    runs = [(name, seed) for name in names for seed in whole_again(list(seeds))]
-    if not runs:
-        raise UserError("no runs: give at least one experiment and one seed")
-    for name, seed in runs:
-        if runs.count((name, seed)) > 1:
-            raise UserError(f"{name} with seed {seed}: the same run twice, with one place for its checkpoints")
-        _require_score(resolve(name, [*overrides, f"train.seed={json.dumps(seed)}"], **given), metric, "metric")
-    return runs
+    names = score_names(experiment.build.puzzle, experiment.vote.ks)
+    if name not in names:
+        raise UserError(f"{where}: {experiment.name} has no score {name!r}; there are {', '.join(names)}")
 
 
-def _require_score(experiment: Experiment, name: str, where: str) -> None:
-    """Refuse the name of a score that no evaluation of this experiment can give, instead of after its training."""
-    known = score_names(experiment.build.puzzle, experiment.vote.ks)
-    if name not in known:
-        raise UserError(f"{where}: {experiment.name} has no score {name}; there are {', '.join(known)}")
+def processes_of(gpus: str, nodes: int = 1) -> int:
+    """How many processes train together, one a GPU; 0 where there are no GPUs.
+
+    Args:
+        gpus: of each node, as text.
+        nodes: how many.
+
+    Raises:
+        UserError: when either is no such number.
+    """
+    if not re.fullmatch("[0-9]{1,4}", gpus):
+        raise UserError(f"gpus = {gpus}: expected a whole number, 0 for none")
+    if nodes < 1:
+        raise UserError(f"nodes = {nodes}: expected at least 1")
+    return int(gpus) * nodes

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from made_up import Answered
 
 from hrm.data.dataset import Dataset
-from hrm.evaluation.score import evaluation_scores, valid_first_answers, vote_scores, wilson
+from hrm.evaluation.score import evaluation_scores, score_names, valid_first_answers, vote_scores, wilson
 
 
 @pytest.mark.parametrize(
@@ -94,3 +94,16 @@ def test_vote_scores_of_arc(arc: Dataset, arc_answered: Answered) -> None:
         "copies": 3,
         "predictions": 3,
     }
+
+
+def test_the_names_of_all_scores_are_known_before(
+    sudoku: Dataset, sudoku_answered: Answered, arc: Dataset, arc_answered: Answered
+) -> None:
+    for dataset, answered in ((sudoku, sudoku_answered), (arc, arc_answered)):
+        correct = [True] * 6 if dataset is sudoku else [True] * 3
+        ranking = answered.ranking(correct)
+        scores = evaluation_scores(answered.predictions(correct), dataset)
+        scores |= vote_scores(ranking, dataset, [1, 5], valid_first_answers(ranking, dataset))
+        names = score_names(dataset.puzzle, [1, 5])
+        assert {name for name, score in scores.items() if isinstance(score, float)} <= set(names)
+        assert ("arc_prize" in names) == (dataset is arc)

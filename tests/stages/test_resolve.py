@@ -1,14 +1,14 @@
 """Settings for a run in which each stage has a machine of its own."""
 
+from datetime import date
 from pathlib import Path
-from typing import Any
 
 import pytest
 from small_clone import ROOT
 
 from hrm.config import Experiment, load_experiment, read_params
 from hrm.errors import UserError
-from hrm.stages.resolve import planned, resolve
+from hrm.stages.resolve import processes_of, resolve
 
 CATALOGUE = read_params(ROOT / "params.yaml")
 
@@ -54,6 +54,12 @@ def test_the_blocks_are_handed_on_in_order() -> None:
         ({"mirror": "/disk"}, "mirror"),
         ({"register_as": "a b"}, "register.name"),
         ({"minimum": {"pass@2": 70}}, "register.minimum.pass@2 = 70"),
+        ({"minimum": {"pass@3": 0.1}}, "register.minimum.pass@3: sudoku-mini has no score 'pass@3'; there are exact_"),
+        ({"minimum": {"": 0.1}}, "has no score ''"),
+        ({"minimum": {"pass@2": date(2026, 1, 1)}}, "expected a number"),
+        ({"minimum": {"pass@2": True}}, "expected a number"),
+        ({"overrides": ["train.seed=9007199254740993"]}, "train.seed = 9007199254740993"),
+        ({"register_as": "x" * 101}, "at most 100 characters"),
         (
             {"overrides": ["build={puzzle: {kind: maze, size: 5}, published: x}"]},
             "no step of a pipeline has this folder",
@@ -67,53 +73,20 @@ def test_a_mistake_is_one_line(arguments: dict[str, object], said: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("name", "minimum", "said"),
-    [
-        (
-            "sudoku-mini",
-            {"exact_acuracy": 0.5},
-            "register.minimum.exact_acuracy: sudoku-mini has no score exact_acuracy",
-        ),
-        ("sudoku-mini", {"arc_prize": 0.5}, "register.minimum.arc_prize: sudoku-mini has no score arc_prize"),
-        ("arc-1", {"pass@3": 0.5}, "there are exact_accuracy, .*, pass@1, pass@2, .*, arc_prize$"),
-        ("arc-1", {"count": 0.5}, "register.minimum.count: arc-1 has no score count"),
-    ],
-)
-def test_a_score_that_will_never_be_is_refused_before_the_training(
-    name: str, minimum: dict[str, float], said: str
-) -> None:
-    with pytest.raises(UserError, match=said):
-        resolve(name, catalogue=CATALOGUE, minimum=minimum)
+def test_a_mirror_with_a_password_is_refused_and_the_password_not_shown() -> None:
+    with pytest.raises(UserError, match="mirror") as caught:
+        resolve("sudoku-mini", catalogue=CATALOGUE, mirror="s3://ann:secret@bucket/runs")
+    assert "secret" not in str(caught.value)
 
 
-def test_a_minimum_that_can_be_reached_is_taken() -> None:
-    resolve("sudoku-mini", catalogue=CATALOGUE, minimum={"valid@1": 0.5, "pass@2": 0.5, "valid_accuracy": 0.5})
-    resolve("arc-1", catalogue=CATALOGUE, minimum={"arc_prize": 0.3, "pass@1000": 0.5})
+@pytest.mark.parametrize("gpus", ["", "many", "-1", "1.0", "1e3", "\u0663", "\u00b2", " 1", "9" * 5000])
+def test_gpus_are_a_number_in_plain_digits(gpus: str) -> None:
+    with pytest.raises(UserError, match=r"gpus = .*: expected a whole number"):
+        processes_of(gpus)
 
 
-def test_a_sweep_is_each_experiment_with_each_seed() -> None:
-    """Numbers come as floats from a framework that knows no others."""
-    runs = planned(["sudoku-mini", "maze-mini"], [0.0, 3.0], metric="exact_accuracy", catalogue=CATALOGUE)
-    assert runs == [("sudoku-mini", 0), ("sudoku-mini", 3), ("maze-mini", 0), ("maze-mini", 3)]
-    assert all(isinstance(seed, int) for _, seed in runs)
-
-
-@pytest.mark.parametrize(
-    ("names", "seeds", "metric", "said"),
-    [
-        (["sudoku-mini"], [], "exact_accuracy", "no runs: give at least one experiment and one seed"),
-        ([], [1], "exact_accuracy", "no runs"),
-        (["sudoku-mini"], [1, 2, 1], "exact_accuracy", "sudoku-mini with seed 1: the same run twice"),
-        (["sudoku-mini"], [1], "accuracy", "metric: sudoku-mini has no score accuracy; there are exact_accuracy"),
-        (["arc-mini", "sudoku-mini"], [1], "arc_prize", "metric: sudoku-mini has no score arc_prize"),
-        (["sudoku-mini"], [0.5], "exact_accuracy", "train.seed = 0.5"),
-        (["sudoku-mini"], [-1], "exact_accuracy", "train.seed = -1"),
-        (["sudoku-mini"], ["many"], "exact_accuracy", "train.seed = 'many'"),
-    ],
-)
-def test_a_sweep_that_cannot_end_well_does_not_begin(
-    names: list[str], seeds: list[Any], metric: str, said: str
-) -> None:
-    with pytest.raises(UserError, match=said):
-        planned(names, seeds, metric=metric, catalogue=CATALOGUE)
+def test_processes_are_those_of_all_nodes() -> None:
+    assert processes_of("8", 2) == 16
+    assert processes_of("0", 2) == 0
+    with pytest.raises(UserError, match="nodes = 0"):
+        processes_of("8", 0)
