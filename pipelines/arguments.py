@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 from hrm.config import read_params
 from hrm.config.yaml_text import parse
 from hrm.errors import UserError
-from hrm.stages.resolve import planned, resolve
+from hrm.stages.plan import plan
+from hrm.stages.resolve import processes_of, resolve
 from pipelines.catalogue import PIPELINES
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -81,9 +83,12 @@ def arguments(pipeline: str, options: argparse.Namespace, **given: str) -> dict[
         if not spec.optional and not found.get(key):
             raise UserError(f"{pipeline} needs --param {key}=...: {spec.description}")
     content = read_params(options.params)
-    catalogue = _part(content, experiments)
+    try:
+        catalogue = _checked("catalogue", _part(content, experiments))
+    except ValueError as error:
+        raise UserError(f"{options.params}: {error}") from None
     found |= {"overrides": options.override} if options.override else {}
-    _check(pipeline, experiments, {**_defaults(pipeline), **found, "catalogue": content}, options.params)
+    _check(pipeline, experiments, {**_needed(pipeline, found), "catalogue": content}, options.params)
     return found | {"catalogue": catalogue}
 
 
@@ -99,6 +104,8 @@ def _parameter(pipeline: str, text: str) -> tuple[str, Any]:
         raise UserError(f"--param {text}: give it with --experiment, -o or --params")
     wanted = TYPES[inputs[key].type]
     if wanted == (str,):
+        if "@" in value.partition("://")[2].partition("/")[0]:
+            raise UserError(f"--param {key}: no user or password in an address, which ends up in logs")
         return key, value
     try:
         parsed = parse(value)
@@ -106,11 +113,36 @@ def _parameter(pipeline: str, text: str) -> tuple[str, Any]:
         raise UserError(f"--param {text}: the value is not valid YAML: {error}") from None
     if not isinstance(parsed, wanted) or (isinstance(parsed, bool) and bool not in wanted):
         raise UserError(f"--param {text}: {key} is {WORDS[wanted[-1]]}")
-    return key, parsed
+    try:
+        return key, _checked(key, parsed)
+    except ValueError as error:
+        raise UserError(f"--param {text}: {error}") from None
 
 
-def _defaults(pipeline: str) -> dict[str, Any]:
-    return {name: spec.default for name, spec in PIPELINES[pipeline].component_spec.inputs.items()}
+def _checked(key: str, value: Any) -> Any:
+    """A value as it travels, in JSON.
+
+    Raises:
+        ValueError: when JSON has no such value, or the cluster would not take it.
+    """
+    try:
+        value = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"not as JSON has it: {error}") from None
+    if key == "node_selector" and not all(isinstance(label, str) for label in value.values()):
+        raise ValueError("a label is text; put quotes around it")
+    if key == "tolerations" and not all(isinstance(item, dict) and None not in item.values() for item in value):
+        raise ValueError("expected a list of mappings, as [{key: nvidia.com/gpu, operator: Exists}]")
+    return value
+
+
+def _needed(pipeline: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters, with the defaults of those that were not given."""
+    inputs = PIPELINES[pipeline].component_spec.inputs
+    for name, spec in inputs.items():
+        if not spec.optional and not found.get(name):
+            raise UserError(f"{pipeline} needs --param {name}=...: {spec.description or 'no default'}")
+    return {**{name: spec.default for name, spec in inputs.items()}, **found}
 
 
 def _part(content: Mapping[str, Any], experiments: Sequence[str]) -> dict[str, Any]:
@@ -123,27 +155,25 @@ def _without_nulls(content: Any) -> Any:
     """KFP takes no null; where a setting may be null, that is its default."""
     if isinstance(content, dict):
         return {key: _without_nulls(value) for key, value in content.items() if value is not None}
+    if isinstance(content, list):
+        return [_without_nulls(value) for value in content if value is not None]
     return content
 
 
 def _check(pipeline: str, experiments: Sequence[str], found: Mapping[str, Any], params: Path) -> None:
-    """Resolve the experiments as the pipeline's first step would."""
-    if not str(found["gpus"]).isdecimal():
-        raise UserError(f"gpus = {found['gpus']}: expected a whole number, 0 for none")
-    nodes = found.get("nodes", 1)
-    if nodes < 1:
-        raise UserError(f"nodes = {nodes}: expected at least 1")
-    given: dict[str, Any] = {
+    """Do what the pipeline's first step will do."""
+    processes = processes_of(str(found["gpus"]), found.get("nodes", 1))
+    common: dict[str, Any] = {
         "catalogue": found["catalogue"],
-        "processes": int(found["gpus"]) * nodes if pipeline != "evaluate" else 0,
+        "processes": processes if pipeline != "evaluate" else 0,
         "register_as": found["register_as"],
         "minimum": found["minimum_scores"],
         "mirror": found.get("mirror", ""),
     }
     try:
         if pipeline == "sweep":
-            planned(experiments, found["seeds"], found["overrides"], metric=found["metric"], **given)
+            plan(experiments, found["seeds"], found["overrides"], metric=found["metric"], **common)
         else:
-            resolve(experiments[0], found["overrides"], **given)
+            resolve(experiments[0], found["overrides"], **common)
     except UserError as error:
         raise UserError(str(error).replace("catalogue:", f"{params}:", 1)) from None

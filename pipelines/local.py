@@ -57,6 +57,9 @@ def run_local(pipeline: str, given: Mapping[str, Any], root: Path, *, docker: st
     """
     from kfp import components, local
 
+    root.mkdir(parents=True, exist_ok=True)
+    if not os.access(root, os.W_OK | os.X_OK):
+        raise UserError(f"--root {root}: cannot be written to; name another folder")
     function = components.load_component_from_text(_for_local(compiled(pipeline), docker))
     output = Output()
     with _runner(docker, output) as runner, tempfile.TemporaryDirectory() as workspace, _quiet():

@@ -14,7 +14,7 @@ OURS = re.compile(r"^\[KFP Executor [^\]]*\]: ")
 """What KFP puts before each line of a log."""
 EXECUTOR = ("Looking for component", "Loading KFP component", "Got executor_input", "Wrote executor output", "Did not")
 """How KFP's own lines begin."""
-RAISED = re.compile(r"^(?:[\w.]+\.)?(?P<kind>[A-Z]\w*(?:Error|Exception|Interrupt|Exit))(?:: (?P<message>.*))?$")
+RAISED = re.compile(r"^(?:[\w.]+\.)?(?P<kind>(?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit))(?:: (?P<message>.*))?$")
 """The last line of a traceback."""
 
 
@@ -29,13 +29,13 @@ class Failure:
 
     @property
     def is_mistake(self) -> bool:
-        """Whether it was the user's, rather than a bug."""
-        return self.kind == "UserError"
+        """Whether it was the user's, or what the machine cannot give, such as space on a disk, rather than a bug."""
+        return self.kind == "UserError" or "[Errno " in self.message
 
     def __str__(self) -> str:
         """In a line: the step, and what it said."""
-        said = self.message if self.is_mistake else f"{self.kind}: {self.message}" if self.kind else self.message
-        return f"step {self.step} failed: {said}"
+        kind = "" if self.kind in ("", "UserError") else f"{self.kind}: "
+        return f"step {self.step} failed: {kind}{self.message}"
 
 
 class _Stream(threading.local):

@@ -134,10 +134,10 @@ def address(text: str) -> str:
     """
     if not text:
         raise UserError("--host: which server? Give its address, or set KFP_HOST")
-    parts = urlsplit(text)
-    if "@" in parts.netloc:
+    if "@" in text.partition("://")[2].partition("/")[0]:
         raise UserError("--host: no user or password in an address, which ends up in logs; put a token in KFP_TOKEN")
     try:
+        parts = urlsplit(text)
         complete = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         complete = False

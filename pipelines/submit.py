@@ -96,7 +96,7 @@ def prepare(options: argparse.Namespace) -> Submission:
         name=f"{options.pipeline} {experiments} {datetime.now():%Y-%m-%d %H:%M}",
         experiment=experiments,
         parameters=parameters,
-        cron=six_fields(options.recurring) if options.recurring else None,
+        cron=None if options.recurring is None else six_fields(options.recurring),
         package={"pipeline_spec": spec, "platform_spec": platform[0]} if platform else spec,
     )
 

@@ -140,7 +140,14 @@ def test_where_a_token_may_go() -> None:
 def test_addresses() -> None:
     assert address("https://kubeflow.example.org/pipeline/#/runs?x=y") == "https://kubeflow.example.org/pipeline"
     assert address("http://localhost:8080/?ns=team") == "http://localhost:8080"
-    for text in ("kubeflow.example.org", "ftp://kubeflow.example.org", "https://", "https://host:port", "http://a b"):
+    for text in (
+        "kubeflow.example.org",
+        "ftp://kubeflow.example.org",
+        "https://",
+        "https://host:port",
+        "http://a b",
+        "http://[::1",
+    ):
         with pytest.raises(UserError, match="not an address"):
             address(text)
     with pytest.raises(UserError, match="no user or password") as caught:

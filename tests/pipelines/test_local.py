@@ -196,6 +196,26 @@ def test_a_mistake_is_told_before_anything_runs(project: Path, arguments: list[s
     assert not (project / "runs").exists()
 
 
+def test_a_root_that_is_a_file_is_told_before_anything_runs(project: Path) -> None:
+    (project / "root").touch()
+    done = pipelines(project, "run", "--local", "--experiment", "sudoku-mini", "--root", "root")
+    assert (done.returncode, done.stderr) == (2, "hrm: error: root: File exists\n")
+    assert not (project / "mlflow.db").exists()
+
+
+def test_a_relative_database_is_the_one_beside_the_caller(project: Path) -> None:
+    """And each run names its own artifacts, whatever else was written beside them last."""
+    beside = project / "runs/pipelines/zz"
+    beside.mkdir(parents=True)
+    os.utime(beside, (2**32, 2**32))
+    arguments = ["run", "--local", "--experiment", "sudoku-mini"]
+    done = pipelines(project, *arguments, MLFLOW_TRACKING_URI="sqlite:///own.db")
+    assert done.returncode == 0, done.stderr
+    assert MlflowClient(f"sqlite:///{project}/own.db").get_model_version_by_alias("sudoku-mini", "champion").version
+    said = done.stderr.splitlines()[-1]
+    assert (project / said.removesuffix(": the artifacts") / "register").is_dir()
+
+
 def test_the_settings_of_the_folder_count(project: Path) -> None:
     """The first step has no params.yaml beside it: what it needs of the caller's travels with the run."""
     text = (project / "params.yaml").read_text().replace("sudoku-mini", "mine")

@@ -40,6 +40,16 @@ def test_the_lines_of_the_framework_are_left_out(capsys: pytest.CaptureFixture[s
             False,
             "step build failed: OutOfMemoryError: no memory",
         ),
+        (
+            "OSError: [Errno 28] No space left on device: 'model'",
+            True,
+            "step build failed: OSError: [Errno 28] No space left on device: 'model'",
+        ),
+        (
+            'shutil.Error: [("a", "b", "[Errno 28] No space left on device")]',
+            True,
+            'step build failed: Error: [("a", "b", "[Errno 28] No space left on device")]',
+        ),
         ("Killed", False, "step build failed: ended with status 1"),
     ],
 )

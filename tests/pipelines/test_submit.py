@@ -151,8 +151,19 @@ def test_no_step_is_answered_from_the_cache(kfp: KfpServer, command: Command) ->
         ([*MINI, "--image", "hrm-mlops:"], ["--image hrm-mlops:", "not an image's name"]),
         ([*MINI, "--param", "image=https://registry.example.org/x"], ["not an image's name"]),
         (["evaluate", *MINI], ["--param model=", "address"]),
-        (["train-nodes", *MINI], ["--param mirror=", "s3://bucket/prefix"]),
-        (["train-nodes", *MINI, "--param", "mirror=s3://a/b", "--param", "nodes=0"], ["nodes = 0", "at least 1"]),
+        ([*MINI, "--recurring", ""], ["--recurring ''", "six fields"]),
+        ([*MINI, "--param", "node_selector={zone: 1}"], ["node_selector={zone: 1}", "put quotes around it"]),
+        ([*MINI, "--param", "node_selector={zone: 2026-01-01}"], ["node_selector", "not as JSON has it"]),
+        ([*MINI, "--param", "node_selector=&a {zone: *a}"], ["node_selector", "not as JSON has it"]),
+        ([*MINI, "--param", "tolerations=[{key: .nan}]"], ["tolerations", "not as JSON has it"]),
+        ([*MINI, "--param", "tolerations=[null]"], ["tolerations", "expected a list of mappings"]),
+        ([*MINI, "--param", "gpus=" + "9" * 5000], ["gpus = 9", "expected a whole number"]),
+        (["sweep", *MINI, "--param", "seeds=[1, 1]"], ["seeds: 1 stands there twice"]),
+        (["sweep", *MINI, "--param", "seeds=[1.5]"], ["seeds: 1.5"]),
+        (["sweep", *MINI, "--param", "metric=exact"], ["metric: sudoku-mini has no score 'exact'"]),
+        (["train-nodes", *MINI, "--param", "mirror="], ["train-nodes needs --param mirror=...: s3://"]),
+        (["train-nodes", *MINI, "--param", "mirror=s3://b", "--param", "nodes=0"], ["nodes = 0"]),
+        (["evaluate", *MINI, "--param", "model="], ["evaluate needs --param model=...: address"]),
         ([*MINI, "--recurring", "0 3 * *"], ["--recurring '0 3 * *'", "six fields"]),
         ([*MINI, "--recurring", "0 0 25 * * 1"], ["hour: 25", "0 to 23"]),
         ([*MINI, "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
@@ -165,6 +176,18 @@ def test_a_mistake_is_found_before_anything_is_sent(
         line = refused(command("submit", *arguments, *end))
         assert all(part in line for part in parts), line
     assert kfp.requests == []
+
+
+@pytest.mark.parametrize("address", ["s3://ann:secret@bucket/model", "https://ann:sec:ret@host/model"])
+def test_a_password_in_an_address_is_neither_sent_nor_shown(address: str, command: Command) -> None:
+    line = refused(command("submit", "evaluate", *MINI, "--param", f"model={address}", "--dry-run"))
+    assert line == "hrm: error: --param model: no user or password in an address, which ends up in logs"
+
+
+def test_what_json_cannot_hold_is_refused_wherever_the_settings_have_it(project: Path, command: Command) -> None:
+    file = project / "params.yaml"
+    file.write_text(file.read_text().replace("sources:\n", "sources:\n  other: {origin: folder, path: .nan}\n", 1))
+    assert refused(command("submit", *MINI, "--dry-run")).startswith("hrm: error: params.yaml: not as JSON has it")
 
 
 def test_a_dry_run_sends_nothing(kfp: KfpServer, command: Command) -> None:
