@@ -13,14 +13,23 @@ def filled(example: str) -> str:
 
 
 def write(example: Path, target: Path) -> None:
-    """Write the settings so that their owner alone can read them.
+    """Write the settings, whole or not at all, so that their owner alone can read them.
 
     Raises:
         FileExistsError: when they are there already; their secrets are the ones that the data was made with.
     """
-    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(filled(example.read_text()))
+    text = filled(example.read_text(encoding="utf-8"))
+    with open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        try:
+            file.write(text)
+            file.flush()
+        except BaseException:
+            target.unlink()
+            raise
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), Path(sys.argv[2]))
+    try:
+        write(Path(sys.argv[1]), Path(sys.argv[2]))
+    except OSError as error:
+        sys.exit(f"{error.filename or sys.argv[2]}: {error.strerror}")
