@@ -39,6 +39,10 @@ def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     given = arguments(options.pipeline, options, gpus=options.gpus)
+    if "://" not in (model := given.get("model", "://")):
+        given["model"] = str(Path(model).absolute())  # each step has a folder of its own
+        if not (Path(model) / "checkpoints").is_dir():
+            raise UserError(f"--param model={model}: no folder with checkpoints/; give that of a step `train`")
     run_local(options.pipeline, given, options.root, docker=options.docker)
 
 
