@@ -16,6 +16,8 @@ EXECUTOR = ("Looking for component", "Loading KFP component", "Got executor_inpu
 """How KFP's own lines begin."""
 RAISED = re.compile(r"^(?:[\w.]+\.)?(?P<kind>(?:[A-Z]\w*)?(?:Error|Exception|Interrupt|Exit))(?:: (?P<message>.*))?$")
 """The last line of a traceback."""
+KILLED = (137, -9)
+"""The status of a process that was killed, by way of a shell or not."""
 
 
 @dataclass
@@ -77,7 +79,9 @@ class Output:
     def ended(self, step: str, status: int) -> int:
         """Remember whether a step failed, and with what; gives the status back."""
         if status:
-            self.failures.append(self._stream.raised or Failure(step, message=f"ended with status {status}"))
+            killed = ": killed, perhaps as memory ran out" if status in KILLED else ""
+            message = f"ended with status {status}{killed}"
+            self.failures.append(self._stream.raised or Failure(step, message=message))
         self._stream.raised = None
         return status
 

@@ -68,7 +68,9 @@ def test_an_error_that_was_survived_fails_nothing(capsys: pytest.CaptureFixture[
     said(output, "fetch", ["ConnectionError: tried again"], capsys)
     output.ended("fetch", 0)
     output.ended("build", 137)
-    assert [str(failure) for failure in output.failures] == ["step build failed: ended with status 137"]
+    assert [str(failure) for failure in output.failures] == [
+        "step build failed: ended with status 137: killed, perhaps as memory ran out"
+    ]
 
 
 def test_the_step_and_its_folder_are_read_from_the_command() -> None:
