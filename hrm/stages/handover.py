@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hrm.artifacts import copied, link_or_copy, written_beside
+from hrm.errors import UserError
 from hrm.settings import SettingsT, validate, whole_again
 
 TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", "mlflow_run.json")
@@ -39,9 +40,16 @@ def workspace() -> Iterator[Path]:
 
 @contextmanager
 def gathered(*artifacts: Path) -> Iterator[Path]:
-    """A run's folder, of what is in the artifacts, until the block ends; the artifacts stay as they are."""
+    """A run's folder, of what is in the artifacts, until the block ends; the artifacts stay as they are.
+
+    Raises:
+        UserError: when an artifact holds a link, which may lead to a secret of this machine, or what is no file.
+    """
     with workspace() as run:
         for artifact in artifacts:
+            for path in artifact.rglob("*"):
+                if path.is_symlink() or not (path.is_file() or path.is_dir()):
+                    raise UserError(f"{path}: a link or no file; an artifact holds files and folders alone")
             shutil.copytree(artifact, run, dirs_exist_ok=True, copy_function=link_or_copy)
         yield run
 

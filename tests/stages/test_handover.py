@@ -1,6 +1,7 @@
 """A run's folder in parts, and put together again; the best of several."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,18 @@ def test_the_best_is_chosen_and_the_first_of_equals(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to choose from"):
         best([], "exact_accuracy")
     assert ranking(["a", "b"], [0.25, 0.5], "m").splitlines()[2:] == ["| b | 50.0% |", "| a | 25.0% |"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "loop", "dangling", "pipe"])
+def test_an_artifact_that_leads_elsewhere_is_refused(tmp_path: Path, kind: str) -> None:
+    """Whoever made it does not get a file of this machine into the registry."""
+    artifact, secret = tmp_path / "model", tmp_path / "secret"
+    artifact.mkdir()
+    secret.write_text("token")
+    if kind == "pipe":
+        os.mkfifo(artifact / "curves.csv")
+    else:
+        aims = {"file": secret, "folder": tmp_path, "loop": artifact, "dangling": tmp_path / "absent"}
+        (artifact / "curves.csv").symlink_to(aims[kind])
+    with pytest.raises(UserError, match=r"model/curves\.csv: a link or no file"), gathered(artifact):
+        pass
