@@ -8,7 +8,7 @@ from components.plan.component import plan
 from components.resolve.component import resolve
 from components.train.component import train
 from pipelines.kubernetes import SETTINGS, TRAINING, VOTING, Place, provide
-from pipelines.steps import dataset_of, judged, registered
+from pipelines.steps import dataset_of, finished, judged, registered
 
 
 @dsl.pipeline(name="hrm-sweep", description="Several experiments and seeds; the best model is registered.")
@@ -51,8 +51,7 @@ def sweep_pipeline(
         "minimum_scores": minimum_scores,
         "mirror": mirror,
     }
-    finished = provide(finish(experiment="sweep"), RECORDING, place)
-    with dsl.ExitHandler(finished, name="sweep"):
+    with dsl.ExitHandler(finished("sweep", place), name="sweep"):
         planned = provide(plan(experiments=experiments, seeds=seeds, metric=metric, **common), SETTINGS, place)
         with dsl.ParallelFor(planned.output, name="run") as run:
             settings = resolve(experiment=run.experiment, seed=run.seed, nodes=1, **common)
