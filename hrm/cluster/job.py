@@ -49,8 +49,8 @@ class Job(Settings):
     """Taints of machines that may be taken nevertheless."""
     shared_memory: str = Field("16Gi", pattern=r"^[1-9][0-9]*(Mi|Gi)$")
     """Largest size of /dev/shm, through which the processes of a node talk; it counts as the pod's memory."""
-    timeout: PositiveInt = 7 * DAY
-    """Seconds after its start at which the cluster ends the job."""
+    timeout: PositiveInt = 3 * DAY
+    """Seconds after its start at which the cluster ends the job, also one whose launcher is gone."""
     run_id: Label
     """Of the pipeline's run: a launcher that is started again in it takes up its job; another starts anew."""
 

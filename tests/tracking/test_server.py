@@ -113,7 +113,7 @@ def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
             "not signed in, or with a wrong password; set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to "
             "an account of that server",
         ),
-        (500, "<html>", "the server failed (500); check MLFLOW_TRACKING_URI, or unset it to use the embedded database"),
+        (500, "<html>", "it fails again and again; the log of that server says why"),
         (403, "Permission denied", "permission denied; an administrator of that server can grant it to your account"),
         (
             403,
