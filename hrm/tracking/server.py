@@ -172,9 +172,7 @@ def required(purpose: str) -> Iterator[None]:
 def reason(error: BaseException) -> str:
     """What went wrong, in part of a line, without credentials."""
     text = " ".join(str(error).replace(tracking_uri(), public_uri()).split()) or type(error).__name__
-    if failed := re.search(r"too many (\d+) error responses", text):
-        text = f"the server failed ({failed[1]})"
-    elif "Max retries exceeded" in text or "Connection refused" in text:
+    if "Max retries exceeded" in text or "Connection refused" in text:
         text = "no connection"
     if refusal := _refusal(error):
         text, _ = refusal
