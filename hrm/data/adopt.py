@@ -18,7 +18,6 @@ from hrm.data.published_split import REMEDY, read_split
 from hrm.data.stored import StoredExamples, ranges
 from hrm.data.variants import as_variants
 from hrm.errors import UserError
-from hrm.puzzles.arc import Arc, parse_variant_name
 from hrm.puzzles.base import Bytes, Examples, Ints, PuzzleKind, Table
 
 _PUZZLES = 1 << 10  # checked at a time
@@ -67,7 +66,7 @@ def _tasks(puzzle: PuzzleKind, identifiers: list[str]) -> tuple[list[str], Bytes
     starts: list[int] = []
     symmetries_VK = np.tile(puzzle.identity, (len(identifiers) - 1, 1))
     for variant, identifier in enumerate(identifiers[1:]):
-        task, symmetry = parse_variant_name(identifier) if isinstance(puzzle, Arc) else (identifier, puzzle.identity)
+        task, symmetry = puzzle.read_variant_name(identifier)
         if names and task == names[-1] and identifier != task:
             symmetries_VK[variant] = symmetry
         else:

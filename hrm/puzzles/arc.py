@@ -184,6 +184,10 @@ class Arc(PuzzleKind):
             return group
         return f"{group}_t{symmetry[0]}_{''.join(map(str, symmetry[1:]))}"
 
+    def read_variant_name(self, name: str) -> tuple[str, Bytes]:
+        """The task and the symmetry (11,) that a name stands for; any other name is a task's own."""
+        return parse_variant_name(name)
+
     # -- tokens --------------------------------------------------------------------------------------------------------
 
     def encode(self, grids: Grids, offsets_B2: NDArray[np.integer[Any]] | None = None) -> Bytes:

@@ -212,6 +212,10 @@ class PuzzleKind(Settings, ABC):
     def variant_name(self, group: str, symmetry: Bytes) -> str:
         """The published name of a variant; the group's own name for the identity."""
 
+    def read_variant_name(self, name: str) -> tuple[str, Bytes]:
+        """The group and the symmetry (K,) that a name of `variant_name` stands for; kinds with puzzle ids have it."""
+        return name, self.identity
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """What a symmetry does, as data that a page can carry out; none where a kind's symmetries are not of such."""

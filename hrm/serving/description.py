@@ -105,5 +105,8 @@ def _use(story: Story) -> str:
         f'model = mlflow.pyfunc.load_model("models:/{story.model_name}@champion")\n'
         f"model.predict(pd.DataFrame([{row!r}]))\n"
         "```\n\n"
-        "Gives a table with `answer`, `valid` (by the rules alone), `confidence` (the model's own, 0 to 1) and `steps`."
+        "Gives a table with `answer`, `valid` (by the rules alone), `confidence` (the model's own, 0 to 1) and "
+        "`steps`. A puzzle may be rows of cell values instead of text. "
+        '`params={"votes": 8}` lets symmetric copies of each puzzle vote; `"steps"` sets the segments that are run. '
+        f"Over HTTP: `mlflow models serve --env-manager local --model-uri models:/{story.model_name}@champion`."
     )

@@ -40,7 +40,7 @@ def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
             python_model=str(CODE / "serving" / "model_code.py"),
             artifacts={name: str(path) for name, path in artifacts.items()},
             code_paths=[str(CODE)],
-            signature=signature(dataset.puzzle),
+            signature=signature(loaded.card),
             input_example=example(dataset),
             pip_requirements=requirements(),
         )

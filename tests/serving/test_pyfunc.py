@@ -1,5 +1,6 @@
 """The model that MLflow loads, without MLflow around it."""
 
+import io
 import json
 from pathlib import Path
 
@@ -8,15 +9,22 @@ import pandas as pd
 import pytest
 import small_run
 import torch
+from mlflow.exceptions import MlflowException
 from mlflow.pyfunc.model import PythonModelContext
+from mlflow.pyfunc.scoring_server import predictions_to_json
 from safetensors.torch import load_file
 
 from hrm.config import HaltingSettings, ModelSettings
+from hrm.data.copies import symmetric_copies
 from hrm.data.dataset import Dataset
 from hrm.data.published import identifiers
+from hrm.evaluation.predictions import pack
+from hrm.evaluation.vote import vote
+from hrm.model.act import solve
 from hrm.serving.package import example, requirements
 from hrm.serving.pyfunc import PuzzleModel, signature
 from hrm.serving.solve import solve_puzzles
+from hrm.serving.voters import Electorate
 from hrm.training.card import load_model
 
 
@@ -72,7 +80,7 @@ def test_one_row_an_answer(solver: PuzzleModel, sudoku: Dataset) -> None:
     assert answers["valid"].tolist() == [True, True]
     assert answers["confidence"].between(0, 1).all()
     assert answers["steps"].tolist() == [2, 2]
-    assert list(answers) == [column.name for column in signature(puzzle).outputs]
+    assert list(answers) == [column.name for column in signature(solver._loaded.card).outputs]
     assert len(ask(solver, puzzle=[])) == 0
 
 
@@ -81,14 +89,22 @@ def test_one_row_an_answer(solver: PuzzleModel, sudoku: Dataset) -> None:
     [
         ("12", "row 1: 2 cells instead of 16"),
         ("9" * 16, "row 1: '9' is no cell of a Sudoku: expected digits up to 4, or . for a blank"),
-        (None, "row 1: expected a puzzle as text, not None"),
-        (7, "row 1: expected a puzzle as text, not 7"),
+        (None, "row 1: expected a puzzle as text or as rows of cells, not None"),
+        (7, "row 1: expected a puzzle as text or as rows of cells, not 7"),
+        ([], "row 1: expected a puzzle as text or as rows of cells, not []"),
+        ([[1, 2], 3], "row 1: expected a row of cells, not 3"),
+        ([[1, 2], [3]], "row 1: the rows are not of one length"),
+        ([[1, 2], [3, 4]], "row 1: 4 cells instead of 16"),
+        ([[0] * 5] * 4, "row 1: 4 rows of 5 cells; the canvas has 4 of 4"),
+        ([[0] * 4] * 3 + [[0, 0, 0, 5]], "row 1: 5 is no cell of a Sudoku: expected a whole number up to 4"),
+        ([[0] * 4] * 3 + [[0, 0, 0, True]], "row 1: True is no cell of a Sudoku: expected a whole number up to 4"),
     ],
 )
 def test_a_bad_row_is_named(solver: PuzzleModel, text: object, reason: str) -> None:
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(MlflowException) as caught:
         ask(solver, puzzle=["." * 16, text])
-    assert str(caught.value) == reason
+    assert caught.value.message == reason
+    assert caught.value.get_http_status_code() == 400
 
 
 def test_arc_answers_by_the_task_that_is_named(arc_solver: PuzzleModel, arc: Dataset) -> None:
@@ -101,8 +117,53 @@ def test_arc_answers_by_the_task_that_is_named(arc_solver: PuzzleModel, arc: Dat
     assert len(set(confidences[:4])) == 4
     assert (texts[3], confidences[3]) == (texts[4], pytest.approx(confidences[4]))
     assert ask(arc_solver, puzzle=[question])["confidence"].tolist() == pytest.approx(confidences[3:4])
-    with pytest.raises(ValueError, match="row 0: task 'zz' is not one that the model was trained on"):
+    with pytest.raises(MlflowException, match="row 0: task 'zz' is not one that the model was trained on"):
         ask(arc_solver, puzzle=[question], task=["zz"])
+    with pytest.raises(MlflowException, match="row 0: expected the name of a task, not 7"):
+        ask(arc_solver, puzzle=[question], task=[7])
+
+
+def test_an_answer_that_nobody_can_judge_is_null_in_json(arc_solver: PuzzleModel, arc: Dataset) -> None:
+    question = arc.puzzle.format(arc.test.questions.grid(0))
+    text = io.StringIO()
+    predictions_to_json(ask(arc_solver, puzzle=[question]), text)
+    (one,) = json.loads(text.getvalue())["predictions"]
+    assert one["valid"] is None
+
+
+def test_the_variants_of_a_task_vote(arc_solver: PuzzleModel, arc: Dataset) -> None:
+    """As the stage `vote` lets them."""
+    copies = symmetric_copies(arc, copies=None, max_puzzles=1, seed=0)
+    batch = copies.batch(slice(None))
+    solution = solve(arc_solver._loaded.model, torch.from_numpy(batch.inputs), torch.from_numpy(batch.puzzle_ids))
+    answers = pack(arc.puzzle.decode(solution.tokens_BL.numpy().astype(np.uint8)))
+    examples = copies.example_M.astype(np.int32)
+    ranking = vote(
+        arc.puzzle, arc.test.answers, answers, examples, copies.symmetries_MK, solution.q_halt_B.numpy(), keep=1
+    )
+    question = arc.puzzle.format(arc.test.questions.grid(0))
+    data = pd.DataFrame({"puzzle": [question], "task": [arc.names[int(arc.test.groups[0])]]}, dtype=object)
+    for votes in (len(copies), 1000):  # there are no more
+        voted = arc_solver.predict(None, data, {"votes": votes})
+        assert voted["answer"].tolist() == [arc.puzzle.format(ranking.answers.grid(0))]
+        assert voted["confidence"].tolist() == pytest.approx(ranking.confidences.tolist())
+    assert arc_solver.predict(None, data)["confidence"].tolist() != pytest.approx(ranking.confidences.tolist())
+
+
+def test_a_variant_that_is_named_votes_alone(arc: Dataset) -> None:
+    names = list(identifiers(arc))
+    task, variant = names[1], names[2]
+    electorate = Electorate(arc.puzzle, names)
+    assert electorate.voters(1000, task).puzzle_ids_C.tolist() == [1, 2, 3]
+    assert electorate.voters(2, task).puzzle_ids_C.tolist() == [1, 2]
+    assert electorate.voters(1000, variant).puzzle_ids_C.tolist() == [2]
+    assert np.array_equal(electorate.voters(1000, variant).symmetries_CK, arc.puzzle.identity[None])
+    assert not electorate.voters(4).puzzle_ids_C.any()
+
+
+def test_parameters_are_declared_with_their_defaults(solver: PuzzleModel) -> None:
+    params = signature(solver._loaded.card).params
+    assert [(param.name, param.default) for param in params] == [("votes", 1), ("steps", 2)]
 
 
 def test_identifiers_are_listed_by_puzzle_id(arc: Dataset) -> None:
