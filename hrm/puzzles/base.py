@@ -266,3 +266,8 @@ class PuzzleKind(Settings, ABC):
     def legend(self) -> Legend:
         """How a page draws each cell value; a kind without colours of its own shows numbers."""
         return Legend.numbered(self.vocab_size)
+
+    @property
+    def symbols(self) -> str:
+        """A character for each cell value, for where there are no colours."""
+        return "0123456789abcdefghijklmnopqrstuvwxyz"

@@ -85,7 +85,12 @@ class SquareKind(PuzzleKind):
 
     def format(self, grid: Bytes) -> str:
         """A line for each row; a cell without a value is written `?`, which `parse` refuses."""
-        return "\n".join("".join(("?" + self.characters)[value] for value in row) for row in grid.tolist())
+        return "\n".join("".join(self.symbols[value] for value in row) for row in grid.tolist())
+
+    @property
+    def symbols(self) -> str:
+        """The characters, behind `?` for a cell without a value."""
+        return "?" + self.characters
 
     # -- symmetries ----------------------------------------------------------------------------------------------------
 

@@ -129,7 +129,12 @@ class Sudoku(PuzzleKind):
 
     def format(self, grid: Bytes) -> str:
         """One line of S * S characters, `.` for a blank."""
-        return "".join(str(digit) if digit else "." for digit in grid.ravel().tolist())
+        return "".join(self.symbols[digit] for digit in grid.ravel().tolist())
+
+    @property
+    def symbols(self) -> str:
+        """Digits, `.` for a blank."""
+        return ".123456789"[: self.side + 1]
 
     # -- symmetries ----------------------------------------------------------------------------------------------------
 

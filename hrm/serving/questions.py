@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any
 
 import numpy as np
 
+from hrm.errors import UserError
 from hrm.puzzles.base import Bytes, PuzzleKind
 
 
@@ -33,6 +35,37 @@ def question_of(puzzle: PuzzleKind, given: Any) -> Bytes:
     values = [[_cell(puzzle, cell) for cell in row] for row in rows]
     # A kind knows what it reads as text; a grid has to be such a one.
     return puzzle.parse(puzzle.format(np.array(values, np.uint8)))
+
+
+def questions_in(puzzle: PuzzleKind, text: str, where: str) -> list[Bytes]:
+    """The grids of a text that holds one puzzle, or several: a line each, or with empty lines between them.
+
+    Args:
+        puzzle: the kind of puzzle.
+        text: as `parse` reads it.
+        where: how messages name the text.
+
+    Raises:
+        UserError: naming the puzzle, counted from 1, and what is wrong with it.
+    """
+    try:
+        return [puzzle.parse(text)]
+    except ValueError as error:
+        whole = error
+    parts = [part for part in re.split(r"\n[ \t\r]*\n", text) if part.strip()]
+    if len(parts) == 1:
+        parts = [line for line in text.splitlines() if line.strip()]
+    if len(parts) < 2:
+        raise UserError(f"{where}: {whole}") from None
+    questions = []
+    for number, part in enumerate(parts, 1):
+        try:
+            questions.append(puzzle.parse(part.strip("\r\n")))
+        except ValueError as error:
+            if number == 1:  # most likely one puzzle, in several lines
+                raise UserError(f"{where}: {whole}; as several puzzles, the first: {error}") from None
+            raise UserError(f"{where}: puzzle {number} of {len(parts)}: {error}") from None
+    return questions
 
 
 def _row(row: Any) -> list[Any]:
