@@ -1,6 +1,8 @@
 """A registered model behind `mlflow models serve`, as others use it: over HTTP, in a process of its own."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from safetensors.torch import load_file
 from scoring_server import ScoringServer, mlflow_environment, scoring_server
 
 from hrm import provenance
+from hrm.cli import parser
 from hrm.config import BuildSettings, RegisterSettings
 from hrm.data.build import build_dataset
 from hrm.data.copies import Copies, symmetric_copies
@@ -188,3 +191,25 @@ def test_a_file_is_answered_without_a_server(server: ScoringServer, place: Path)
     done = subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((place / "answers.json").read_text())["predictions"] == server.ask(**request)
+
+
+def test_the_page_asks_and_answers_as_the_server_does(server: ScoringServer) -> None:
+    page = (Path(__file__).parents[2] / "docs/serving.md").read_text()
+    (command,) = re.findall(r"```sh\n(curl .*?)```", page, re.DOTALL)
+    words = shlex.split(command)
+    assert words[1].endswith("/invocations")
+    assert words[2:4] == ["-H", "Content-Type: application/json"]
+    response = server.post(words[words.index("-d") + 1])
+    (shown,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+    (one,), (expected,) = response.json()["predictions"], json.loads(shown)["predictions"]
+    assert list(one) == list(expected)
+    puzzle = Sudoku(box=(2, 2))
+    assert puzzle.is_valid(puzzle.parse(GOOD), puzzle.parse(expected["answer"]))
+
+
+def test_the_page_shows_commands_that_exist() -> None:
+    page = (Path(__file__).parents[2] / "docs/serving.md").read_text()
+    commands = [shlex.split(line.split(" < ")[0]) for line in page.splitlines() if line.startswith("hrm ")]
+    assert len(commands) == 4
+    for words in commands:
+        assert parser().parse_args(words[1:]).verb == "solve"
