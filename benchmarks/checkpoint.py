@@ -99,7 +99,7 @@ def measure(quick: bool) -> list[Table]:
     if quick:
         overrides += [*SMALL, "train.compile=false"]
     settings = load_experiment("sudoku-extreme-1k", Path("params.yaml"), overrides).train
-    with TemporaryDirectory() as folder, _logging_to(Path(folder)):
+    with TemporaryDirectory() as folder, logging_to(Path(folder)):
         variants = 3 if quick else 1000
         dataset = data.sudoku(Path(folder), puzzles=20 if quick else 1000, variants=variants)
         taken, size = _timed(Loop(settings, dataset, Path(folder) / "run", WARM_UPS + rounds), rounds)
@@ -170,7 +170,7 @@ def _percent(share: float) -> str:
 
 
 @contextmanager
-def _logging_to(folder: Path) -> Iterator[None]:
+def logging_to(folder: Path) -> Iterator[None]:
     """The curves go to a database that nobody keeps."""
     saved = {name: os.environ.pop(name) for name in MLFLOW if name in os.environ}
     try:
