@@ -5,12 +5,14 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from made_up import Answered
 from safetensors.torch import save_file
 
 from hrm import provenance
@@ -18,7 +20,9 @@ from hrm.artifacts import digest
 from hrm.config import BuildSettings, HaltingSettings, ModelSettings, TrainSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
+from hrm.data.copies import symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
+from hrm.evaluation.predictions import write_about, write_part
 from hrm.model.act import exploration_min_steps, initial_carry, train_step
 from hrm.puzzles import Arc, Sudoku
 from hrm.tracking.curves import Curves
@@ -59,12 +63,12 @@ def _empty_database() -> Path:
     return Path(folder.name) / "mlflow.db"
 
 
-def sudoku_dataset(folder: Path) -> Dataset:
-    """4 × 4 Sudokus: four to train on, three to test on."""
+def sudoku_dataset(folder: Path, tests: Sequence[str] = SOLVED[1:]) -> Dataset:
+    """4 × 4 Sudokus: four to train on, three to test on unless others are given by their answers."""
     raw = folder / "raw/small"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for split, answers in {"train": SOLVED, "test": SOLVED[1:]}.items():
+    for split, answers in {"train": SOLVED, "test": tests}.items():
         rows = ["source,question,answer,rating"]
         for answer in answers:
             blanks = set(rng.choice(16, 8, replace=False))
@@ -88,8 +92,13 @@ def arc_dataset(folder: Path) -> Dataset:
     return open_dataset(folder / "built")
 
 
-def finished_run(folder: Path, dataset: Dataset, settings: TrainSettings = SETTINGS, *, steps: int = 0) -> Path:
-    """The folder of a run after every stage but the registration; its model was trained for some steps."""
+def finished_run(
+    folder: Path, dataset: Dataset, settings: TrainSettings = SETTINGS, *, steps: int = 0, solved: Sequence[bool] = ()
+) -> Path:
+    """The folder of a run after every stage but the registration; its model was trained for some steps.
+
+    It claims to solve the test puzzles in `solved`, every second one where that is left out.
+    """
     checkpoint = write_checkpoint(folder / "checkpoints", dataset, settings, steps)
     curves = Curves(folder / "curves.csv")
     for step, values in CURVES.items():
@@ -97,12 +106,13 @@ def finished_run(folder: Path, dataset: Dataset, settings: TrainSettings = SETTI
     curves.write(folder / "curves.csv")
     inputs = {"dataset": dataset.path}
     provenance.write(folder / "train.provenance.json", "train", inputs=inputs, settings=settings)
-    scores = {"exact_accuracy": 0.5, "exact_accuracy_low": 0.2, "exact_accuracy_high": 0.8}
+    exact_accuracy = float(np.mean(solved)) if solved else 0.5
+    scores = {"exact_accuracy": exact_accuracy, "exact_accuracy_low": 0.2, "exact_accuracy_high": 0.8}
+    write_predictions(folder / "predictions", dataset, solved or [row % 2 == 0 for row in range(len(dataset.test))])
     files = {
         "train.json": {"steps": 50},
         "evaluate.json": {**scores, "token_accuracy": 0.75, "count": len(dataset.test)},
         "vote.json": {"pass@1": 0.5, "pass@2": 2 / 3, "tasks": 3, "test_inputs": 3, "copies": 1, "predictions": 3},
-        "predictions/predictions.json": {"checkpoint_step": steps},
         "answers/answers.json": {"answers": []},
     }
     for name, content in files.items():
@@ -114,6 +124,14 @@ def finished_run(folder: Path, dataset: Dataset, settings: TrainSettings = SETTI
         provenance.write(origin, stage, inputs={"dataset": dataset.path, **inputs}, settings=settings)
     (folder / "report.html").write_text("<!doctype html><title>report</title>")
     return folder
+
+
+def write_predictions(folder: Path, dataset: Dataset, solved: Sequence[bool]) -> None:
+    """Predictions of the first test puzzles, one each, right or with the first cell wrong."""
+    copies = symmetric_copies(dataset, copies=1, max_puzzles=len(solved), seed=0)
+    folder.mkdir(parents=True)
+    write_part(folder, 0, Answered(dataset, copies).predictions(list(solved)))
+    write_about(folder, {"dataset_digest": dataset.digest}, len(solved))
 
 
 def write_checkpoint(checkpoints: Path, dataset: Dataset, settings: TrainSettings, steps: int) -> Path:

@@ -102,9 +102,11 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     """Log what the registry shows, then make the version."""
     import mlflow
 
+    from hrm.serving.outcome import Outcome
     from hrm.serving.package import log_model
     from hrm.serving.registry import add_version
 
+    outcome = Outcome.of(run / "predictions", story.dataset)
     for file in EVALUATION:
         client.log_artifact(run_id, str(run / file), "evaluation")
     client.log_artifact(run_id, str(run / "report.html"))
@@ -112,7 +114,7 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     with mlflow.start_run(run_id=run_id):
         model = log_model(story.loaded, story.dataset)
     _log_scores(client, story, run_id, model.model_id)
-    version, aliases = add_version(client, story, model, run_id)
+    version, aliases = add_version(client, story, model, run_id, outcome)
     return {
         "name": story.model_name,
         "version": version,

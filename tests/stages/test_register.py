@@ -1,10 +1,12 @@
 """From a finished run to a model that a stranger can load."""
 
+import itertools
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow
@@ -20,6 +22,17 @@ from hrm.tracking.server import connect, resolved_uri
 SETTINGS = RegisterSettings(
     description="Solves small Sudokus.",
     published=PublishedScore(metric="exact accuracy", value=55.0, hardware="8 GPUs", time="10 min"),
+)
+HALF = [True, False]
+"""Of two test puzzles."""
+DECISIONS = (
+    "The first champion: there was none.",
+    "Challenger: version 1 stays, on the same 20 test puzzles. This version alone solves 0, version 1 alone 0, both 8, "
+    "none 12 (40.0% and 40.0%): no more than chance, p = 1 (exact two-sided sign test over puzzles, level 0.05).",
+    "Challenger: version 1 stays, on the same 20 test puzzles. This version alone solves 5, version 1 alone 0, both 8, "
+    "none 7 (65.0% and 40.0%): no more than chance, p = 0.062 (",
+    "Champion: beats version 1, the champion before, on the same 20 test puzzles. This version alone solves 12, "
+    "version 1 alone 1, both 7, none 0 (95.0% and 40.0%): more than chance, p = 0.0034 (",
 )
 STRANGER = """
 import sys
@@ -47,15 +60,18 @@ def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def run_with(folder: Path, dataset: Dataset, exact_accuracy: float, steps: int = 0) -> Path:
-    run = small_run.finished_run(folder, dataset, steps=steps)
-    scores = json.loads((run / "evaluate.json").read_text())
-    (run / "evaluate.json").write_text(json.dumps({**scores, "exact_accuracy": exact_accuracy}))
-    return run
+def run_with(folder: Path, dataset: Dataset, solved: Sequence[bool], steps: int = 0) -> Path:
+    return small_run.finished_run(folder, dataset, steps=steps, solved=solved)
+
+
+def relabelled(count: int) -> list[str]:
+    """Solved Sudokus: the first, with its digits named otherwise."""
+    names = ["".join(order) for order in itertools.islice(itertools.permutations("1234"), count)]
+    return [small_run.SOLVED[0].translate(str.maketrans("1234", order)) for order in names]
 
 
 def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedded: Path, sudoku: Dataset) -> None:
-    run = run_with(embedded / "runs/small", sudoku, 2 / 3, steps=150)
+    run = run_with(embedded / "runs/small", sudoku, [True, False, True], steps=150)
     register(SETTINGS, sudoku.path, run, "small")
 
     registration = json.loads((run / "registration.json").read_text())
@@ -110,22 +126,36 @@ def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedd
     assert not [file for file in (embedded / "mlruns").rglob("*") if file.suffix in {".pkl", ".pickle", ".pt"}]
 
 
-def test_only_a_better_model_becomes_champion(embedded: Path, sudoku: Dataset) -> None:
+def test_only_a_model_that_is_better_by_more_than_chance_becomes_champion(
+    embedded: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    sudoku = small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"), relabelled(20))
+    outcomes = {
+        "first": [True] * 8 + [False] * 12,
+        "the same again": [True] * 8 + [False] * 12,
+        "better by chance": [True] * 13 + [False] * 7,
+        "better": [True] * 7 + [False] + [True] * 12,
+    }
     aliases = []
-    for number, score in enumerate((0.5, 0.5, 0.75)):
-        run = run_with(embedded / f"runs/{number}", sudoku, score)
+    for name, solved in outcomes.items():
+        run = run_with(embedded / f"runs/{name}", sudoku, solved)
         register(SETTINGS, sudoku.path, run, "small")
         aliases.append(json.loads((run / "registration.json").read_text())["aliases"])
-    assert aliases == [["champion", "challenger"], ["challenger"], ["champion", "challenger"]]
+    assert aliases == [["champion", "challenger"], ["challenger"], ["challenger"], ["champion", "challenger"]]
     client = connect()
     holders = client.get_registered_model("small").aliases
-    assert {alias: int(version) for alias, version in holders.items()} == {"champion": 3, "challenger": 3}
-    texts = [client.get_model_version("small", str(number)).description or "" for number in (1, 2, 3)]
-    assert "The first champion: there was none." in texts[0]
-    assert "Challenger: not more exact answers than version 1" in texts[1]
-    assert (
-        "Champion: more exact answers than version 1, the champion before, on the same test puzzles: 75.0%" in texts[2]
-    )
+    assert {alias: int(version) for alias, version in holders.items()} == {"champion": 4, "challenger": 4}
+    versions = [client.get_model_version("small", str(number)) for number in (1, 2, 3, 4)]
+    for version, words in zip(versions, DECISIONS, strict=True):
+        assert words in (version.description or "")
+    assert [version.tags["decision"] for version in versions] == ["champion", "challenger", "challenger", "champion"]
+    numbers = {
+        "solved_by_both": "7",
+        "solved_by_this_alone": "12",
+        "solved_by_champion_alone": "1",
+        "p_value": "0.00342",
+    }
+    assert {**versions[3].tags, **numbers, "champion_before": "1"} == versions[3].tags
 
 
 def test_an_arc_model_takes_its_task_names_along(
@@ -205,7 +235,7 @@ def test_an_absent_server_is_one_line(embedded: Path, sudoku: Dataset, monkeypat
 
 def test_a_model_can_have_a_name_of_its_own(embedded: Path, sudoku: Dataset) -> None:
     register(
-        SETTINGS.model_copy(update={"name": "solver"}), sudoku.path, run_with(embedded / "run", sudoku, 0.5), "small"
+        SETTINGS.model_copy(update={"name": "solver"}), sudoku.path, run_with(embedded / "run", sudoku, HALF), "small"
     )
     client = connect()
     version = client.get_model_version_by_alias("solver", "champion")
@@ -228,7 +258,7 @@ def test_a_model_can_have_a_name_of_its_own(embedded: Path, sudoku: Dataset) -> 
 def test_a_model_below_its_minimum_is_not_registered(
     embedded: Path, sudoku: Dataset, minimum: dict[str, float], said: str
 ) -> None:
-    run = run_with(embedded / "run", sudoku, 0.5)
+    run = run_with(embedded / "run", sudoku, HALF)
     with pytest.raises(UserError, match=said):
         register(SETTINGS.model_copy(update={"minimum": minimum}), sudoku.path, run, "small")
     assert not (run / "registration.json").exists()

@@ -1,31 +1,13 @@
 import dataclasses
+import json
+from pathlib import Path
 
 import numpy as np
-import pytest
+import small_run
 
 from hrm.data.dataset import Dataset
 from hrm.puzzles.base import Examples, Grids
-from hrm.serving.registry import deserves_champion, digest_of_tests
-
-CHAMPION = {"exact_accuracy": "0.5", "test_digest": "a"}
-
-
-@pytest.mark.parametrize(
-    ("score", "digest", "champion", "deserved"),
-    [
-        ("0.1", "a", None, True),
-        ("0.50001", "a", CHAMPION, True),
-        ("0.5", "a", CHAMPION, False),
-        ("0.4", "a", CHAMPION, False),
-        ("0.9", "b", CHAMPION, False),
-        ("0.9", "a", {}, False),
-        ("1.0", "a", {"exact_accuracy": "9e-2", "test_digest": "a"}, True),
-    ],
-)
-def test_only_a_higher_score_on_the_same_tests_wins(
-    score: str, digest: str, champion: dict[str, str] | None, deserved: bool
-) -> None:
-    assert deserves_champion({"exact_accuracy": score, "test_digest": digest}, champion) is deserved
+from hrm.serving.outcome import Outcome, digest_of_tests
 
 
 def test_the_digest_is_that_of_the_tests_looked_at(sudoku: Dataset) -> None:
@@ -42,3 +24,12 @@ def test_the_digest_is_that_of_the_tests_looked_at(sudoku: Dataset) -> None:
     assert digest_of_tests(with_answer(1), 2) != digest
     assert digest_of_tests(sudoku, 3) != digest
     assert digest_of_tests(dataclasses.replace(sudoku, train=sudoku.test), 2) == digest
+
+
+def test_an_outcome_tells_the_originals_in_their_order(sudoku: Dataset, tmp_path: Path) -> None:
+    small_run.write_predictions(tmp_path / "predictions", sudoku, [True, False])
+    outcome = Outcome.of(tmp_path / "predictions", sudoku)
+    assert json.loads(outcome.text()) == {"test_digest": digest_of_tests(sudoku, 2), "count": 2, "solved": "10"}
+    other = Outcome(outcome.tests, np.array([True, True]))
+    assert other.artifact != outcome.artifact
+    assert Outcome(outcome.tests, np.array([True, False])).artifact == outcome.artifact
