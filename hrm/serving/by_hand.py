@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hrm.errors import UserError
 from hrm.serving.history import CHAMPION, HAND, ROLLBACK, Entry, State, crown
+from hrm.serving.reference import versions_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,7 +39,7 @@ def rollback(client: MlflowClient, name: str, reason: str) -> Entry:
         UserError: when there was none before that still exists.
     """
     state = State.read(client, name)
-    existing = {int(version.version) for version in client.search_model_versions(f"name = '{name}'")}
+    existing = versions_of(client, name)
     before = [version for version in state.champions() if version in existing and version != state.champion]
     if not before:
         raise UserError(f"{name}: no champion before to go back to; see `hrm registry show {name}`")
