@@ -1,4 +1,4 @@
-"""Predict the test puzzles and keep, of each answer, only what scores and voting need.
+"""Predict the test puzzles and keep, of each answer, only what scores and voting need; of a few, how it came about.
 
 The logits of a batch are gone before the next batch comes: memory does not grow with the number of puzzles.
 """
@@ -16,6 +16,8 @@ from hrm.artifacts import written_beside
 from hrm.data.batch import IGNORED
 from hrm.data.copies import Copies
 from hrm.evaluation.predictions import COLUMNS, PART, PackedGrids, Predictions, pack, write_about, write_part
+from hrm.evaluation.trace import write_trace
+from hrm.evaluation.tracer import Tracer
 from hrm.model.act import solve
 from hrm.model.hrm import HRM
 from hrm.progress import progress
@@ -35,11 +37,13 @@ def predict(model: HRM, copies: Copies, out: Path, *, batch_size: int, about: di
     with written_beside(out) as folder:
         folder.mkdir()
         pending: list[Predictions] = []
+        tracer = Tracer(copies)
         for rows in progress(spans, desc="evaluate", unit="batch"):
-            pending.append(_predict_batch(model, copies, rows))
+            pending.append(_predict_batch(model, copies, rows, tracer))
             if rows.stop % PART == 0 or rows.stop == len(copies):
                 write_part(folder, rows.start // PART, _joined(pending))
                 pending = []
+        write_trace(folder, tracer.trace())
         write_about(folder, {"dataset_digest": copies.dataset.digest, **about}, len(copies))
 
 
@@ -51,10 +55,12 @@ def _spans(count: int, batch_size: int) -> Iterator[slice]:
             yield slice(start, min(start + batch_size, end))
 
 
-def _predict_batch(model: HRM, copies: Copies, rows: slice) -> Predictions:
+def _predict_batch(model: HRM, copies: Copies, rows: slice, tracer: Tracer) -> Predictions:
     batch = copies.batch(rows)
     device = next(model.parameters()).device
-    solution = solve(model, torch.from_numpy(batch.inputs).to(device), torch.from_numpy(batch.puzzle_ids).to(device))
+    inputs_BL, ids_B = (torch.from_numpy(array).to(device) for array in (batch.inputs, batch.puzzle_ids))
+    solution = solve(model, inputs_BL, ids_B, on_segment=tracer.segment)
+    tracer.finish(rows, batch)
     tokens_BL = solution.tokens_BL.cpu().numpy()
     labelled_BL = batch.labels != IGNORED
     return Predictions(

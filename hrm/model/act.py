@@ -65,6 +65,8 @@ class Solution:
     """float32; the sigmoid estimates the probability that the answer is right."""
     q_continue_B: Tensor
     """float32."""
+    prefers_B: Tensor
+    """bool; whether the model would halt here, as it does in training."""
     steps_B: Tensor
     """int32, segments run."""
 
@@ -136,9 +138,7 @@ def train_segment(model: HRM, carry: Carry, vectors_BE: Tensor | None, min_steps
     with torch.no_grad():
         steps_B = carry.steps + 1
         last_B = steps_B >= model.halt_max_steps
-        # A value of 0 is a probability of one half: more likely right than wrong.
-        prefers_B = segment.q_halt_B > (segment.q_continue_B if model.learns_continue else 0)
-        halted_B = (last_B | prefers_B) & (steps_B >= min_steps_B)
+        halted_B = (last_B | _prefers_to_halt(model, segment)) & (steps_B >= min_steps_B)
         target_B = None
         if model.learns_continue and model.halt_max_steps > 1:
             target_B = _q_continue_target(model, carry, segment, vectors_BE, last_B)
@@ -193,8 +193,8 @@ def solve(
         segment = model(z_H, z_L, inputs_BL, vectors_BE)
         z_H, z_L = segment.z_H, segment.z_L
         if on_segment is not None and step < steps:
-            on_segment(_solution(segment, step))
-    solution = _solution(segment, steps)
+            on_segment(_solution(model, segment, step))
+    solution = _solution(model, segment, steps)
     if on_segment is not None:
         on_segment(solution)
     return solution
@@ -233,6 +233,13 @@ def _puzzle_vectors(model: HRM, puzzle_ids_B: Tensor) -> Tensor | None:
     return vectors_BE
 
 
-def _solution(segment: Segment, step: int) -> Solution:
+def _prefers_to_halt(model: HRM, segment: Segment) -> Tensor:
+    # A value of 0 is a probability of one half: more likely right than wrong.
+    prefers_B: Tensor = segment.q_halt_B > (segment.q_continue_B if model.learns_continue else 0)
+    return prefers_B
+
+
+def _solution(model: HRM, segment: Segment, step: int) -> Solution:
+    prefers_B = _prefers_to_halt(model, segment)
     steps_B = torch.full_like(segment.q_halt_B, step, dtype=torch.int32)
-    return Solution(segment.logits_BLV.argmax(-1), segment.q_halt_B, segment.q_continue_B, steps_B)
+    return Solution(segment.logits_BLV.argmax(-1), segment.q_halt_B, segment.q_continue_B, prefers_B, steps_B)

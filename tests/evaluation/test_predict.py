@@ -80,7 +80,7 @@ def test_batches_and_parts_change_nothing(
     cut = written(model, copies, tmp_path / "cut", batch_size)
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [
         f"part-0000{part}.npz" for part in range(3)
-    ] + ["predictions.json"]
+    ] + ["predictions.json", "trace.npz"]
     for name in set(COLUMNS) - {"q_halt"}:
         assert (getattr(cut, name) == getattr(whole, name)).all(), name
     assert np.allclose(cut.q_halt, whole.q_halt, atol=1e-5)

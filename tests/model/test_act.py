@@ -280,6 +280,20 @@ class TestSolve:
             alone = solve(model, inputs, ids, steps=int(each.steps_B[0]))
             assert torch.equal(each.tokens_BL, alone.tokens_BL)
 
+    @pytest.mark.parametrize("learns_continue", [True, False])
+    def test_prefers_to_halt_where_training_would(self, make_hrm, learns_continue: bool) -> None:
+        model, batch = make_hrm(halt_max_steps=3, learns_continue=learns_continue), offer(5)
+        torch.nn.init.normal_(model.q_head.weight)
+        first = solve(model, batch[0], batch[2], steps=1)
+        with torch.no_grad():  # so that some rows would halt and some not
+            model.q_head.bias[0] -= (first.q_halt_B - (first.q_continue_B if learns_continue else 0)).mean()
+        seen = []
+        solve(model, batch[0], batch[2], on_segment=seen.append)
+        carry, _ = train_step(model, initial_carry(model, ROWS), *batch, min_steps_B=torch.zeros(ROWS))
+        assert torch.equal(seen[0].prefers_B, carry.halted)
+        assert carry.halted.any()
+        assert not carry.halted.all()
+
     def test_refuses_to_run_nothing(self, make_hrm) -> None:
         with pytest.raises(ValueError, match="steps = 0: a solution takes at least one segment"):
             solve(make_hrm(), *offer(0)[::2], steps=0)

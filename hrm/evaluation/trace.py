@@ -1,0 +1,90 @@
+"""How answers come about, segment by segment: counts over all test puzzles, and the answers themselves of a few.
+
+It is kept beside the predictions in one file, whose size the number of puzzles does not change: the answers are those
+of a few that end right and a few that end wrong. Originals only, no symmetric copies.
+
+Shapes: S segments, T traced puzzles.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hrm.errors import UserError
+from hrm.evaluation.predictions import PackedGrids
+from hrm.puzzles.base import Grids, Ints
+
+FILE = "trace.npz"
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What became of the test puzzles after each segment."""
+
+    right: Ints
+    """(S,) how many puzzles have every labelled token right after each segment."""
+    stops_right: Ints
+    """(S,) puzzles that end right by the segment after which the model would halt in training."""
+    stops_wrong: Ints
+    """(S,) those that end wrong."""
+    examples: Ints
+    """(T,) the traced test examples, ascending."""
+    q_halt: NDArray[np.float32]
+    """(T, S) logit of "this answer is right"."""
+    stops: Ints
+    """(T,) the segment, from 1, after which the model would halt in training."""
+    answers: PackedGrids
+    """The T * S answers, those of one puzzle one after another."""
+
+    @property
+    def segments(self) -> int:
+        """How many segments each puzzle took."""
+        return len(self.right)
+
+    @property
+    def count(self) -> int:
+        """How many puzzles were counted."""
+        return int(self.stops_right.sum() + self.stops_wrong.sum())
+
+    def of(self, place: int) -> Grids:
+        """The S answers to one traced puzzle, by its place among them."""
+        return self.answers.unpack(slice(place * self.segments, (place + 1) * self.segments))
+
+
+def write_trace(folder: Path, trace: Trace) -> None:
+    """Write a trace into the folder of the predictions."""
+    columns = {item.name: getattr(trace, item.name) for item in fields(Trace) if item.name != "answers"}
+    np.savez_compressed(folder / FILE, **columns, cells=trace.answers.cells, shapes=trace.answers.shapes)
+
+
+def open_trace(folder: Path, canvas: tuple[int, int]) -> Trace | None:
+    """Read the trace beside predictions, which an evaluation by an earlier version did not write: then there is none.
+
+    Args:
+        folder: the predictions.
+        canvas: of the puzzles.
+
+    Raises:
+        UserError: when it is damaged.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return None
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            columns = {item.name: arrays[item.name] for item in fields(Trace) if item.name != "answers"}
+            trace = Trace(**columns, answers=PackedGrids(arrays["cells"], arrays["shapes"], canvas))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        raise UserError(f"{file}: damaged ({error}); run the evaluate stage again") from None
+    if (
+        len(trace.answers) != trace.segments * len(trace.examples)
+        or len(trace.answers.cells) != trace.answers.starts[-1]
+    ):
+        raise UserError(f"{file}: damaged (answers are missing); run the evaluate stage again")
+    return trace
