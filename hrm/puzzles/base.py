@@ -260,7 +260,7 @@ class PuzzleKind(Settings, ABC):
 
     @abstractmethod
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
-        """A grid as a self-contained SVG; cells that differ from the question may be drawn apart."""
+        """A grid as a self-contained SVG made by `svg_grid`; cells that differ from the question may be drawn apart."""
 
     @property
     def legend(self) -> Legend:

@@ -6,6 +6,7 @@ dark page. It takes the width that the page's style gives it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from colorsys import hls_to_rgb
 from dataclasses import dataclass
@@ -21,8 +22,14 @@ MARGIN = 1
 """Room around the cells for the outer line."""
 LINE = "#80808a"
 """Colour of the lines: visible on light and on dark."""
+WRONG = "#c1121f"
+"""Colour of the frames around wrong cells."""
+CHANGED = "#1d4ed8"
+"""Colour of the corners of changed cells."""
 
 Mask = NDArray[np.bool]
+Stretch = tuple[tuple[float, float], tuple[float, float]]
+"""Row and column of where a line begins and where it ends; whole numbers are the middles of cells."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,7 @@ def svg_grid(
     strong: Mask | None = None,
     marked: Mask | None = None,
     box: tuple[int, int] | None = None,
+    route: Sequence[Stretch] = (),
 ) -> str:
     """A grid as a self-contained SVG element.
 
@@ -72,6 +80,7 @@ def svg_grid(
         strong: (H, W) the cells whose text is bold; all when left out.
         marked: (H, W) the cells with a frame, such as wrong ones; the frame shows without colours, too.
         box: height and width of the boxes that thick lines go around.
+        route: stretches of a line through the cells, below the texts.
     """
     height, width = len(fills), len(fills[0])
     view = f"{-MARGIN} {-MARGIN} {width * CELL + 2 * MARGIN} {height * CELL + 2 * MARGIN}"
@@ -83,11 +92,25 @@ def svg_grid(
             *_cells(fills),
             _lines(height, width, (1, 1), 0.4),
             _lines(height, width, box or (height, width), 1.2),
+            _route(route),
             *(_texts(fills, texts, bold) if texts else ()),
             _frames(marked) if marked is not None else "",
             "</svg>",
         ]
     )
+
+
+def with_marks(picture: str, *, wrong: Mask | None = None, changed: Mask | None = None) -> str:
+    """A picture made by `svg_grid` with more marks; each shows on every fill and without colours.
+
+    Args:
+        picture: of a grid.
+        wrong: (H, W) the cells that get a frame.
+        changed: (H, W) the cells that get a corner.
+    """
+    marks = "" if wrong is None else _frames(wrong & ~_framed(picture, wrong.shape))
+    marks += "" if changed is None else _corners(changed)
+    return f"{picture.removesuffix('</svg>')}{marks}</svg>"
 
 
 def _cells(fills: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -134,6 +157,28 @@ def _ink(fill: str) -> str:
     return "#16161d" if 0.299 * red + 0.587 * green + 0.114 * blue > 128 else "#ffffff"
 
 
+def _route(stretches: Sequence[Stretch]) -> str:
+    """A dark line on a light one, so that it shows on every fill."""
+    path = "".join(
+        f"M{CELL * (column + 0.5):g} {CELL * (row + 0.5):g}L{CELL * (to_column + 0.5):g} {CELL * (to_row + 0.5):g}"
+        for (row, column), (to_row, to_column) in stretches
+    )
+    if not path:
+        return ""
+    line = f'stroke-linecap="round" fill="none" d="{path}"/>'
+    return f'<path stroke="#ffffff" stroke-width="3.4" {line}<path stroke="#9a3412" stroke-width="2" {line}'
+
+
+def _corners(changed: Mask) -> str:
+    """A filled corner with a white edge at the top left of each changed cell."""
+    path = "".join(
+        f"M{column * CELL + 0.3} {row * CELL + 0.3}h4l-4 4z" for row, column in np.argwhere(changed).tolist()
+    )
+    if not path:
+        return ""
+    return f'<path fill="{CHANGED}" stroke="#ffffff" stroke-width="0.5" d="{path}"/>'
+
+
 def _frames(marked: Mask) -> str:
     """A dashed red frame on a white one inside each marked cell, so that it shows on every fill."""
     path = "".join(f"M{column * CELL + 1.5} {row * CELL + 1.5}h7v7h-7z" for row, column in np.argwhere(marked).tolist())
@@ -141,5 +186,13 @@ def _frames(marked: Mask) -> str:
         return ""
     return (
         f'<path fill="none" stroke="#ffffff" stroke-width="1.6" d="{path}"/>'
-        f'<path fill="none" stroke="#c1121f" stroke-width="1.2" stroke-dasharray="2.5 1" d="{path}"/>'
+        f'<path fill="none" stroke="{WRONG}" stroke-width="1.2" stroke-dasharray="2.5 1" d="{path}"/>'
     )
+
+
+def _framed(picture: str, shape: tuple[int, ...]) -> Mask:
+    """(H, W) the cells of a picture that have a frame: drawn twice, thousands of them would take most of a page."""
+    framed = np.zeros(shape, np.bool)
+    for x, y in re.findall(r"M(\d+)\.5 (\d+)\.5h7v7h-7z", picture):
+        framed[int(y) // CELL, int(x) // CELL] = True
+    return framed

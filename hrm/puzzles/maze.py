@@ -10,7 +10,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from hrm.puzzles.base import Bytes
-from hrm.puzzles.drawing import Legend, svg_grid
+from hrm.puzzles.drawing import Legend, Stretch, svg_grid
 from hrm.puzzles.maze_paths import distance, to_bits
 from hrm.puzzles.square import Size, SquareKind
 
@@ -52,7 +52,10 @@ class Maze(SquareKind):
         return None
 
     def draw(self, grid: Bytes, question: Bytes | None = None) -> str:
-        """A maze as SVG; cells that differ from the question by anything but a path through a free cell are framed."""
+        """A maze as SVG; in an answer, a line follows the path.
+
+        Cells that differ from the question by anything but a path through a free cell are framed.
+        """
         wrong = None
         if question is not None:
             wrong = (grid != question) & ~((question == FREE) & (grid == PATH))
@@ -61,4 +64,21 @@ class Maze(SquareKind):
             label=f"{self.size} × {self.size} maze",
             texts=[[self.legend.texts[value] for value in row] for row in grid.tolist()],
             marked=wrong,
+            route=_steps(grid),
         )
+
+
+def _steps(grid: Bytes) -> list[Stretch]:
+    """A path's line: from each of its cells to the next, and to the edge of start and goal, whose letters stay free."""
+    path, ends = grid == PATH, (grid == START) | (grid == GOAL)
+    stretches: list[Stretch] = []
+    for down, right in ((1, 0), (0, 1)):
+        here, there = (
+            (slice(grid.shape[0] - down), slice(grid.shape[1] - right)),
+            (slice(down, None), slice(right, None)),
+        )
+        for row, column in np.argwhere(path[here] & (path | ends)[there] | ends[here] & path[there]).tolist():
+            first = 0.5 if ends[row, column] else 0.0
+            last = 0.5 if ends[row + down, column + right] else 1.0
+            stretches.append(((row + first * down, column + first * right), (row + last * down, column + last * right)))
+    return stretches

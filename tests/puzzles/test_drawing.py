@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from hrm.puzzles.drawing import svg_grid
+from hrm.puzzles.drawing import CHANGED, WRONG, svg_grid, with_marks
 
 SVG = "{http://www.w3.org/2000/svg}"
 FILLS = [["#ffffff", "#ffffff", "#000000"], ["#ffffff", "#000000", "#000000"]]
@@ -81,3 +81,15 @@ def test_a_large_grid_stays_small() -> None:
     rng = np.random.default_rng(0)
     fills = np.array(["#ffffff", "#2b2d42"])[rng.integers(2, size=(30, 30))].tolist()
     assert len(svg_grid(fills, label="maze")) < 16_000
+
+
+def test_marks_are_added_to_a_picture() -> None:
+    picture = svg_grid(FILLS, label="x")
+    wrong, changed = np.zeros((2, 3), bool), np.zeros((2, 3), bool)
+    assert with_marks(picture, wrong=wrong, changed=changed) == with_marks(picture) == picture
+    wrong[1, 2], changed[0, 1] = True, True
+    marked = with_marks(picture, wrong=wrong, changed=changed)
+    assert [path.get("d") for path in paths(marked, stroke=WRONG)] == ["M21.5 11.5h7v7h-7z"]
+    assert [path.get("d") for path in paths(marked, fill=CHANGED)] == ["M10.3 0.3h4l-4 4z"]
+    assert with_marks(marked, wrong=wrong) == marked, "no frame is drawn twice"
+    assert with_marks(svg_grid([["#ffffff"]], label="x"), wrong=np.zeros((0, 0), bool))

@@ -211,3 +211,17 @@ def test_drawing_frames_what_an_answer_must_not_change() -> None:
     texts = [element.text for element in ElementTree.fromstring(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert sorted(texts) == ["G", "S"]
     assert MAZE.draw(np.zeros((5, 5), np.uint8))  # whatever a model says can be drawn
+
+
+def test_a_line_follows_the_path_from_start_to_goal() -> None:
+    maze = Maze(size=3)
+    (_, line) = (
+        path.get("d")
+        for path in ElementTree.fromstring(maze.draw(maze.parse("Soo\n##o\nG o"))).iter(
+            "{http://www.w3.org/2000/svg}path"
+        )
+        if path.get("stroke-linecap") == "round"
+    )
+    # From the edge of the start along the first row, down the last column; the goal is not beside it.
+    assert line == "M25 5L25 15M25 15L25 25M10 5L15 5M15 5L25 5"
+    assert "round" not in maze.draw(maze.parse("SG \n   \n   ")), "a question has no path"
