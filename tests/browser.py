@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-KEYS = {"ArrowDown": 40, "ArrowUp": 38, "ArrowLeft": 37, "ArrowRight": 39, "Home": 36, "Escape": 27}
+KEYS = {
+    "ArrowDown": 40,
+    "ArrowUp": 38,
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Home": 36,
+    "End": 35,
+    "Escape": 27,
+    "Tab": 9,
+}
 
 # Chromium reads commands from descriptor 3 and answers on 4.
 HAND_OVER = """
@@ -104,6 +113,10 @@ class Browser:
     def colours(self, scheme: str) -> None:
         """Prefer `light` or `dark`."""
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
+    def scripts(self, allowed: bool) -> None:
+        """Whether pages opened from now on may run scripts of their own."""
+        self.call("Emulation.setScriptExecutionDisabled", value=not allowed)
 
     def picture(self, file: Path) -> None:
         """Save what the window shows."""

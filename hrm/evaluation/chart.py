@@ -1,4 +1,4 @@
-"""Line charts as SVG text: axes, ticks, a legend with the last values; colours come from the page's style sheet."""
+"""Charts as SVG text: axes, ticks, a legend; lines over steps. Colours come from the page's style sheet."""
 
 from __future__ import annotations
 
@@ -54,11 +54,21 @@ def line_chart(title: str, lines: Mapping[str, Series]) -> str:
     summary = ", ".join(f"{name} ends at {short(float(s.values[-1]))}" for name, s in lines.items())
     paths = "".join(_path(x, y, thinned(s), number) for number, s in enumerate(lines.values(), 1))
     legend = "".join(_legend(name, s, number) for number, (name, s) in enumerate(lines.items(), 1))
-    spoken = escape(f"{title} by training step: {summary}")
+    return figure(title, f"{title} by training step: {summary}", axes(x, y, "step") + paths, legend)
+
+
+def figure(title: str, spoken: str, drawn: str, legend: str = "") -> str:
+    """A chart with its title.
+
+    Args:
+        title: above it.
+        spoken: what it shows, for those who do not see it.
+        drawn: SVG elements.
+        legend: HTML list items.
+    """
     return (
         f'<figure class="chart"><figcaption>{escape(title)}</figcaption>'
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{spoken}">'
-        f"{_grid(x, y)}{paths}</svg>"
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(spoken)}">{drawn}</svg>'
         f'<ul class="legend">{legend}</ul></figure>'
     )
 
@@ -121,7 +131,8 @@ def _legend(name: str, series: Series, number: int) -> str:
     return f"<li>{sample}{escape(name)} <b>{short(float(series.values[-1]))}</b></li>"
 
 
-def _grid(x: Axis, y: Axis) -> str:
+def axes(x: Axis, y: Axis, name: str) -> str:
+    """Both axes with their ticks, and the name of the lower one."""
     parts = []
     for tick in y.ticks:
         at = float(y.at(np.array(tick)))
@@ -133,5 +144,5 @@ def _grid(x: Axis, y: Axis) -> str:
             f'<text class="tick" x="{at:.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{short(tick)}</text>'
         )
     parts.append(f'<line class="axis" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y.start}" y2="{y.start}"/>')
-    parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">step</text>')
+    parts.append(f'<text class="tick" x="{WIDTH - RIGHT}" y="{HEIGHT - 5}" text-anchor="end">{escape(name)}</text>')
     return "".join(parts)

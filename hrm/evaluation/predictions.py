@@ -2,6 +2,7 @@
 
 A folder with `predictions.json` (format, dataset digest, how it was made) and parts of at most `PART` copies each, so
 that writing takes constant memory. No logits and no canvases: a grid of 3 x 3 takes nine bytes before compression.
+Beside them, `trace.npz` tells how answers came about (`hrm.evaluation.trace`).
 
 Shapes: M copies, K bytes of a symmetry, H and W the canvas.
 """

@@ -54,6 +54,7 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         ranking,
         data,
         run,
+        predictions=predictions,
         evaluate=evaluate,
         vote=scores,
         solved_E=right_E if valid_E is None else right_E | valid_E,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -11,13 +12,17 @@ import pytest
 import small_run
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from made_up import Answered
 
 from hrm.data.dataset import Dataset
 from hrm.evaluation.chart import MOST_POINTS, Series, axis, line_chart, short, thinned
+from hrm.evaluation.compared import different, distance
 from hrm.evaluation.drawn import choose
+from hrm.evaluation.failures import failures, surest_failures
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import evaluation_scores, valid_first_answers, vote_scores
+from hrm.puzzles.base import Bytes, Grids
 
 VOID = {"meta", "input", "br", "path", "line", "rect", "circle", "polyline"}
 
@@ -31,15 +36,17 @@ class Page(HTMLParser):
         self.ids: list[str] = []
         self.texts: list[str] = []
         self.loads: list[str] = []
-        self.pictures = 0
+        self.pictures = self.tables = self.captions = 0
         self.feed(text)
         assert not self.open
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = dict(attrs)
         self.ids += [values["id"]] if values.get("id") else []
-        self.loads += [tag] if tag in ("link", "script", "img", "iframe") or "src" in values or "href" in values else []
+        self.loads += [tag] if tag in ("link", "img", "iframe") or "src" in values or "href" in values else []
         self.pictures += values.get("role") == "img" and bool(values.get("aria-label"))
+        self.tables += tag == "table"
+        self.captions += tag == "caption"
         if tag not in VOID:
             self.open.append(tag)
 
@@ -66,6 +73,7 @@ def page_of(answered: Answered, right_M: list[bool], folder: Path, name: str = "
         ranking,
         dataset,
         run,
+        predictions=answered.predictions(right_M),
         evaluate=evaluation_scores(answered.predictions(right_M), dataset),
         vote=vote_scores(ranking, dataset, [1, 2, 10], valid_E),
         solved_E=ranking.truth_ranks == 0,
@@ -81,8 +89,10 @@ def test_page_is_whole_and_needs_nothing_else(sudoku_answered: Answered, tmp_pat
     assert "url(" not in text
     assert "@import" not in text
     assert len(page.ids) == len(set(page.ids))
-    # Four pictures of each of three puzzles but for a missing second answer, and the two curves.
-    assert page.pictures == 3 * 4 - 2 + 2
+    # Four pictures of each of three puzzles but for two missing second answers, two of each of the two failures, two
+    # curves, and the calibration.
+    assert page.pictures == 3 * 4 - 2 + 2 * 2 + 2 + 1
+    assert page.tables == page.captions == 2
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -98,6 +108,42 @@ def test_page_says_what_the_artifacts_say(sudoku: Dataset, sudoku_answered: Answ
     assert "max_steps" in " ".join(texts), "settings of the training"
     assert "pass@2" in texts
     assert "pass@10" not in texts, "two copies give two candidates at most"
+
+
+def test_failures_come_the_surest_first_with_their_wrong_cells_framed(
+    sudoku_answered: Answered, tmp_path: Path
+) -> None:
+    ranking = sudoku_answered.ranking([False] * 6, [0, 0, 3, 3, 1, 1])
+    dataset = sudoku_answered.dataset
+    unsolved = np.zeros(3, bool)
+    assert surest_failures(ranking, unsolved, 2).tolist() == [1, 2]
+    text = failures(ranking, dataset, unsolved, 2)
+    Page(text)
+    assert re.findall(r"<h3>(.*?)</h3>", text) == [dataset.names[dataset.test.groups[row]] for row in (1, 2)]
+    assert text.count("1 of 16 cells wrong, confidence 95 %") == 1
+    framed = re.findall(r'stroke-dasharray="2.5 1" d="([^"]*)"', text)
+    assert sum("M1.5 1.5h7v7h-7z" in path for path in framed) == 2, "the first cell of both"
+    assert "2 of 3 unsolved puzzles" in text
+    solved = failures(ranking, dataset, ~unsolved, 2)
+    assert Page(solved).texts == ["None: all 3 test puzzles are solved."]
+
+
+def test_an_answer_of_another_size_says_so(arc_answered: Answered) -> None:
+    ranking = arc_answered.ranking([False] * 3)
+    shorter = replace(ranking, answers=Grids(ranking.answers.cells, np.full_like(ranking.answers.shapes, 2)))
+    text = failures(shorter, arc_answered.dataset, np.zeros(1, bool), 1)
+    assert "2 × 2 cells instead of 3 × 2" in text
+
+
+@given(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=4)), st.data())
+def test_cells_that_differ(grid: Bytes, data: st.DataObject) -> None:
+    other = data.draw(hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=4)))
+    cells = {place: int(value) for place, value in np.ndenumerate(grid)}
+    of_other = {place: int(value) for place, value in np.ndenumerate(other)}
+    assert distance(grid, other) == sum(cells.get(at) != of_other.get(at) for at in cells.keys() | of_other.keys())
+    assert {at for at, differs in np.ndenumerate(different(grid, other)) if differs} == {
+        at for at, value in cells.items() if of_other.get(at) != value
+    }
 
 
 def test_names_are_text_not_markup(sudoku_answered: Answered, tmp_path: Path) -> None:
@@ -126,6 +172,7 @@ def test_page_without_curves_or_records(sudoku_answered: Answered, tmp_path: Pat
         ranking,
         dataset,
         run,
+        predictions=sudoku_answered.predictions([True] * 6),
         evaluate=evaluation_scores(sudoku_answered.predictions([True] * 6), dataset),
         vote=vote_scores(ranking, dataset, [1], None),
         solved_E=ranking.truth_ranks == 0,
@@ -144,6 +191,16 @@ def test_drawn_puzzles_show_both_sides(solved: list[bool], count: int) -> None:
         assert set(drawn) == set(solved), "right and wrong ones, where there are both"
     for side in (True, False):
         assert drawn.count(side) >= min(count // 2, solved.count(side))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60), st.integers(1, 30))
+def test_puzzles_with_more_to_show_go_first(puzzles: list[tuple[bool, bool]], count: int) -> None:
+    solved, traced = np.array(puzzles).T
+    rows = choose(solved, count, traced)
+    assert sorted(solved[rows]) == sorted(solved[choose(solved, count)])
+    for side in (True, False):
+        drawn = rows[solved[rows] == side]
+        assert traced[drawn].sum() == min(len(drawn), (traced & (solved == side)).sum())
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))
