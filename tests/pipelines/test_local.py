@@ -81,7 +81,7 @@ def test_the_scores_that_are_checked_for_before_are_those_there_are(trained: Tra
     folder, _ = trained
     puzzle = open_dataset(Path(artifacts(folder, "build")["dataset"]["uri"])).puzzle
     found = artifacts(folder, "vote")["scores"]["metadata"]
-    assert found.keys() - {"steps"} == set(score_names(puzzle, VoteSettings().ks))
+    assert found.keys() == set(score_names(puzzle, VoteSettings().ks))
 
 
 def test_the_page_of_a_run_has_its_report_and_its_table(trained: Trained) -> None:
@@ -182,10 +182,10 @@ def test_an_error_of_kfp_itself_is_no_success(project: Path, monkeypatch: pytest
         (["--experiment", "sudoku-mini", "--param", "mirror=/tmp"], "train.checkpoints.mirror"),
         (["--experiment", "sudoku-mini", "--experiment", "maze-mini"], "--experiment: train takes one"),
         (["--experiment", "sudoku-mini", "--param", "minimum_scores={pass@2: 7}"], "register.minimum.pass@2"),
-        (["--experiment", "sudoku-mini", "--param", "minimum_scores={pas@2: 0.7}"], "has no score pas@2; there are "),
+        (["--experiment", "sudoku-mini", "--param", "minimum_scores={pas@2: 0.7}"], "has no score 'pas@2'; there are "),
         (["evaluate", "--experiment", "sudoku-mini"], "evaluate needs --param model=...: address of the artifact"),
-        (["sweep", "--experiment", "sudoku-mini", "--param", "metric=best"], "metric: sudoku-mini has no score best"),
-        (["sweep", "--experiment", "sudoku-mini", "--param", "seeds=[]"], "no runs: give at least one"),
+        (["sweep", "--experiment", "sudoku-mini", "--param", "metric=best"], "metric: sudoku-mini has no score 'best'"),
+        (["sweep", "--experiment", "sudoku-mini", "--param", "seeds=[]"], "seeds: none; a sweep needs at least one"),
     ],
 )
 def test_a_mistake_is_told_before_anything_runs(project: Path, arguments: list[str], said: str) -> None:

@@ -292,8 +292,11 @@ def test_a_run_in_which_nothing_runs(kfp: KfpServer, command: Command, monkeypat
 def test_a_stopped_command_leaves_the_run(kfp: KfpServer, project: Path) -> None:
     kfp.course = [{"state": "RUNNING", "finished_at": UNKNOWN}]
     line = [sys.executable, "-m", "pipelines", "submit", *MINI, "--host", kfp.host, "--wait"]
-    pipe, variables = subprocess.PIPE, environment(project, {})
-    with subprocess.Popen(line, cwd=project, env=variables, stdout=pipe, stderr=pipe, text=True) as waiting:
+    options: dict[str, Any] = {"cwd": project, "env": environment(project, {}), "text": True}
+    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    # What is started in the background ignores the signal, and so would all that is started from it.
+    options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(line, **options) as waiting:
         while sum(request.path.endswith("/run-1") for request in kfp.requests) < 2:
             assert waiting.poll() is None
             time.sleep(0.05)
