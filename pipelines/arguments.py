@@ -79,16 +79,14 @@ def arguments(pipeline: str, options: argparse.Namespace, **given: str) -> dict[
         raise UserError(f"--experiment: {pipeline} takes one; several are for sweep")
     else:
         found["experiment"] = experiments[0]
-    for key, spec in PIPELINES[pipeline].component_spec.inputs.items():
-        if not spec.optional and not found.get(key):
-            raise UserError(f"{pipeline} needs --param {key}=...: {spec.description}")
+    found |= {"overrides": options.override} if options.override else {}
+    complete = _complete(pipeline, found)
     content = read_params(options.params)
     try:
         catalogue = _checked("catalogue", _part(content, experiments))
     except ValueError as error:
         raise UserError(f"{options.params}: {error}") from None
-    found |= {"overrides": options.override} if options.override else {}
-    _check(pipeline, experiments, {**_needed(pipeline, found), "catalogue": content}, options.params)
+    _check(pipeline, experiments, {**complete, "catalogue": content}, options.params)
     return found | {"catalogue": catalogue}
 
 
@@ -136,12 +134,16 @@ def _checked(key: str, value: Any) -> Any:
     return value
 
 
-def _needed(pipeline: str, found: Mapping[str, Any]) -> dict[str, Any]:
-    """All parameters, with the defaults of those that were not given."""
+def _complete(pipeline: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """All parameters, with the defaults of those that were not given.
+
+    Raises:
+        UserError: when one that has no default is missing or empty.
+    """
     inputs = PIPELINES[pipeline].component_spec.inputs
     for name, spec in inputs.items():
         if not spec.optional and not found.get(name):
-            raise UserError(f"{pipeline} needs --param {name}=...: {spec.description or 'no default'}")
+            raise UserError(f"{pipeline} needs --param {name}=...: {spec.description}")
     return {**{name: spec.default for name, spec in inputs.items()}, **found}
 
 
