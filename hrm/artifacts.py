@@ -71,7 +71,7 @@ def copied(source: Path, target: Path) -> None:
     """Give a file or a folder, which nobody will change, a second place, atomically."""
     with written_beside(target) as beside:
         if source.is_dir():
-            shutil.copytree(source, beside, copy_function=link_or_copy)
+            shutil.copytree(source, beside, symlinks=True, copy_function=link_or_copy)  # a link stays one
         else:
             link_or_copy(source, beside)
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from hrm.artifacts import digest, read_json, write_json, written_beside
+from hrm.artifacts import copied, digest, read_json, write_json, written_beside
 from hrm.errors import UserError
 
 
@@ -81,3 +81,11 @@ def test_what_is_of_another_kind_is_never_replaced(there: str, tmp_path: Path) -
             beside.touch()
     assert target.is_dir() == (there == "folder")
     assert (target / "mine").exists() == (there == "folder")
+
+
+def test_a_copy_does_not_take_in_what_a_link_leads_to(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    (tmp_path / "artifact").mkdir()
+    (tmp_path / "artifact/curves.csv").symlink_to(tmp_path / "secret")
+    copied(tmp_path / "artifact", tmp_path / "copy")
+    assert (tmp_path / "copy/curves.csv").is_symlink()

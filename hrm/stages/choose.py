@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hrm.errors import UserError
-from hrm.stages.handover import gathered
+from hrm.stages.handover import require_plain
 from hrm.stages.metadata import of_scores
 
 
@@ -27,8 +27,10 @@ def best(runs: Sequence[Sequence[Path]], metric: str) -> tuple[int, list[float]]
     """
     scores = []
     for artifacts in runs:
-        with gathered(*artifacts) as run:
-            known = of_scores(run)
+        known: dict[str, float] = {}
+        for artifact in artifacts:  # where they lie: predictions are large, and no copy of them is needed
+            require_plain(artifact)
+            known |= of_scores(artifact)
         if metric not in known:
             raise UserError(f"metric = {metric}: no such score; there are {', '.join(known)}")
         scores.append(known[metric])

@@ -47,11 +47,16 @@ def gathered(*artifacts: Path) -> Iterator[Path]:
     """
     with workspace() as run:
         for artifact in artifacts:
-            for path in artifact.rglob("*"):
-                if path.is_symlink() or not (path.is_file() or path.is_dir()):
-                    raise UserError(f"{path}: a link or no file; an artifact holds files and folders alone")
+            require_plain(artifact)
             shutil.copytree(artifact, run, dirs_exist_ok=True, copy_function=link_or_copy)
         yield run
+
+
+def require_plain(artifact: Path) -> None:
+    """Refuse an artifact with a link in it, or with what is no file."""
+    for path in artifact.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path}: a link or no file; an artifact holds files and folders alone")
 
 
 def hand_over(run: Path, names: Iterable[str], artifact: Path) -> None:

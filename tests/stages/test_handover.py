@@ -85,3 +85,10 @@ def test_an_artifact_that_leads_elsewhere_is_refused(tmp_path: Path, kind: str) 
         (artifact / "curves.csv").symlink_to(aims[kind])
     with pytest.raises(UserError, match=r"model/curves\.csv: a link or no file"), gathered(artifact):
         pass
+
+
+def test_a_run_with_a_link_is_not_chosen_from(tmp_path: Path) -> None:
+    (folder,) = scored(tmp_path / "run", 0.5)
+    (folder / "vote.json").symlink_to(folder / "evaluate.json")
+    with pytest.raises(UserError, match="a link or no file"):
+        best([[folder]], "exact_accuracy")
