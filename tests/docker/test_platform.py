@@ -199,7 +199,8 @@ def test_no_secret_is_in_a_log_a_command_line_or_what_hrm_says(
 ) -> None:
     said = registered.stdout + registered.stderr + "".join(log.read_text() for log in platform.logs)
     assert "experiments/search" in said, "the server logs its requests"
-    commands = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    # Without -ww, ps cuts each line at the width that the variable COLUMNS names.
+    commands = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True).stdout
     assert "--app-name=basic-auth" in commands
     secrets = {name: value for name, value in platform.settings.items() if SECRETS.search(name)}
     assert len(secrets) == 7
