@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/ready
 DOCKER ?= docker
+# Processes that share the tests, file by file; many of them start processes of their own.
+WORKERS ?= 2
 TARGET ?= cpu
 IMAGE ?= hrm-mlops:$(TARGET)
 # Such as --network=host, or --build-arg=MAX_JOBS=16.
@@ -45,7 +47,7 @@ demo: $(READY) ## Raw puzzles to registered models: three small experiments on a
 	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
 
 test: $(READY) ## All tests that need nothing but Python
-	python -m pytest
+	python -m pytest -n $(WORKERS) --dist loadfile
 
 test-services: $(READY) ## Those that need docker, PostgreSQL and Debian's packages of .ci/services; as root
 	python -m pytest -m services

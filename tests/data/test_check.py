@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import write_tasks
+from small_tasks import write_tasks
 
 from hrm.cli import main
 from hrm.config import BuildSettings
