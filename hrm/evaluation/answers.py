@@ -21,9 +21,9 @@ FORMAT = 1
 def write_answers(path: Path, ranking: Ranking, dataset: Dataset) -> None:
     """Write the answers of a ranking as a folder, atomically.
 
-    `answers.json` has one test puzzle a line: its group, which of the group's test inputs it is, how many copies voted,
-    how many different answers they gave, the rank of the true answer (1 the best, null when nobody gave it), and the
-    best answers. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
+    `answers.json` has one test puzzle a line: its group, which of the group's test inputs it is, the question, how many
+    copies voted, how many different answers they gave, the rank of the true answer (1 the best, null when nobody gave
+    it), and the best answers. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
     """
     with written_beside(path) as folder:
         folder.mkdir()
@@ -43,6 +43,7 @@ def _entries(ranking: Ranking, dataset: Dataset) -> Iterator[dict[str, Any]]:
         yield {
             "group": dataset.names[int(dataset.test.groups[example])],
             "test_input": int(ordinals[example]),
+            "question": dataset.puzzle.format(dataset.test.questions.grid(example)),
             "votes": int(ranking.num_votes[row]),
             "different": int(ranking.num_candidates[row]),
             "truth_rank": None if truth_rank == UNSEEN else truth_rank + 1,

@@ -55,7 +55,7 @@ def puzzle_card(ranking: Ranking, dataset: Dataset, row: int, *, solved: bool, m
     for place, kept in enumerate(ranking.kept(row)[:ANSWERS_DRAWN]):
         figures.append(_candidate(ranking, dataset, row, kept, place, question))
     if len(figures) < 2 + ANSWERS_DRAWN:
-        figures.append(_figure("Second answer", "", '<p class="none">None: all votes agree</p>'))
+        figures.append(figure("Second answer", "", '<p class="none">None: all votes agree</p>'))
     of_copies = f" of {ranking.num_candidates[row]:,} candidates" if ranking.num_candidates[row] > 1 else ""
     verdict = "not among the candidates" if rank == UNSEEN else f"true answer ranked {rank + 1}{of_copies}"
     return (
@@ -96,7 +96,7 @@ def answer_picture(
 ) -> str:
     """An answer drawn, with a frame around each cell that differs from the true one unless it is valid all the same."""
     if not answer.size:
-        return _figure(caption, small, '<p class="none">An empty grid</p>')
+        return figure(caption, small, '<p class="none">An empty grid</p>')
     picture = dataset.puzzle.draw(answer, dataset.test.questions.grid(example))
     wrong = None if valid else different(answer, dataset.test.answers.grid(example))
     return drawing(caption, small, answer, with_marks(picture, wrong=wrong))
@@ -104,9 +104,10 @@ def answer_picture(
 
 def drawing(caption: str, small: str, grid: Bytes, svg: str) -> str:
     """A drawn grid; the style sheet keeps the cells of a small one from growing huge."""
-    return _figure(caption, small, f'<div class="grid" style="--columns: {grid.shape[1]}">{svg}</div>')
+    return figure(caption, small, f'<div class="grid" style="--columns: {grid.shape[1]}">{svg}</div>')
 
 
-def _figure(caption: str, small: str, content: str) -> str:
+def figure(caption: str, small: str, content: str) -> str:
+    """Something with its caption, and a note in small print below that unless it is empty."""
     note = f"<small>{small}</small>" if small else ""
     return f"<figure><figcaption>{caption}{note}</figcaption>{content}</figure>"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from hrm.artifacts import read_json, write_text
 from hrm.errors import UserError
+from hrm.evaluation.drawn import drawing, figure
 from hrm.puzzles import puzzle_from
-from hrm.puzzles.base import PuzzleKind
+from hrm.puzzles.base import Bytes, PuzzleKind
 from hrm.serving.comparison import Comparison, share
 from hrm.tracking.server import reason
 
@@ -103,11 +104,12 @@ def _section(compared: Comparison, side: int, answers: tuple[PuzzleKind, list[An
 def _card(compared: Comparison, side: int, number: int, answers: tuple[PuzzleKind, list[Any]]) -> str:
     puzzle, entries = answers
     entry = entries[side][number]
-    figures = "".join(
-        f"<figure><figcaption>Version {compared.versions[which].version} {_mark(entries[which][number])}</figcaption>"
-        f"{_drawing(puzzle, entries[which][number])}</figure>"
-        for which in (0, 1)
-    )
+    question = _question(puzzle, entry)
+    figures = "" if question is None else drawing("Question", "", question, puzzle.draw(question))
+    for which in (0, 1):
+        of = entries[which][number]
+        caption = f"Version {compared.versions[which].version} {_mark(of)}"
+        figures += _answer(puzzle, of, question, caption)
     several = f", test input {entry['test_input'] + 1}" if entry.get("test_input") else ""
     return (
         f'<article class="puzzle"><header><h3>{escape(str(entry.get("group", "")))}{several}</h3>'
@@ -120,12 +122,20 @@ def _mark(entry: Any) -> str:
     return f'<span class="mark {"good" if right else "bad"}">{"✓ right" if right else "✗ wrong"}</span>'
 
 
-def _drawing(puzzle: PuzzleKind, entry: Any) -> str:
-    """The first answer after voting."""
+def _question(puzzle: PuzzleKind, entry: Any) -> Bytes | None:
+    """The question; None where it cannot be read, or an older version of this project left it out."""
+    try:
+        return puzzle.parse(entry["question"])
+    except (ValueError, KeyError):
+        return None
+
+
+def _answer(puzzle: PuzzleKind, entry: Any, question: Bytes | None, caption: str) -> str:
+    """The first answer after voting, with the clues of the question marked."""
     try:
         grid = puzzle.parse(entry["best"][0]["answer"])
         if not grid.size:
             raise ValueError("an empty grid")
     except (ValueError, KeyError, IndexError) as error:
-        return f'<p class="none">Not drawn: {escape(reason(error))}</p>'
-    return f'<div class="grid" style="--columns: {grid.shape[1]}">{puzzle.draw(grid)}</div>'
+        return figure(caption, "", f'<p class="none">Not drawn: {escape(reason(error))}</p>')
+    return drawing(caption, "", grid, puzzle.draw(grid, question))

@@ -37,6 +37,8 @@ def test_answers_are_ranked_and_readable(sudoku: Dataset, sudoku_answered: Answe
     assert [entry["group"] for entry in content["answers"]] == [
         sudoku.names[int(group)] for group in sudoku.test.groups
     ]
+    questions = [sudoku.puzzle.format(sudoku.test.questions.grid(row)) for row in range(3)]
+    assert [entry["question"] for entry in content["answers"]] == questions
     truth = sudoku.puzzle.format(sudoku.test.answers.grid(0))
     assert first["best"] == [{"answer": truth, "votes": 2, "confidence": 0.5}]
     assert (first["votes"], first["different"], first["truth_rank"]) == (2, 1, 1)

@@ -1,5 +1,6 @@
 """`hrm registry`, as a person uses it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from made_up_versions import register
 from hrm.cli import main
 from hrm.data.dataset import Dataset
 from hrm.evaluation.answers import write_answers
+from hrm.puzzles.sudoku import BLANK, GIVEN
 from hrm.serving.history import State
 from hrm.tracking.server import connect
 
@@ -101,10 +103,32 @@ def test_compared_on_a_page(embedded: Path, sudoku: Dataset, capsys: pytest.Capt
     page = (embedded / "drawn.html").read_text()
     assert page.count("<article") == 3
     assert page.count("✓ right") == page.count("✗ wrong") == 3
-    assert page.count('class="grid"') == 6
+    assert page.count("<figcaption>Question</figcaption>") == 3
+    assert page.count('class="grid"') == 9
+    # The clues are grey in the question and in both answers, where anything else is white.
+    assert page.count(f'fill="{GIVEN}"') == page.count(f'fill="{BLANK}"') == 9
     assert "Solved by version 1 alone: 1<" in page
     assert "Test puzzles by number" not in page
     assert "http" not in page.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_answers_of_an_older_version_are_drawn_without_the_question(
+    embedded: Path, sudoku: Dataset, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = connect()
+    for version, solved in (("1", FIRST), ("2", SECOND)):
+        register("small", text(solved))
+        write_answers(embedded / version / "answers", answered(sudoku, copies=1).ranking(solved), sudoku)
+        file = embedded / version / "answers/answers.json"
+        content = json.loads(file.read_text())
+        for entry in content["answers"]:
+            del entry["question"]
+        file.write_text(json.dumps(content))
+        client.log_artifact(client.get_model_version("small", version).run_id, str(file.parent))
+    said(capsys, "compare", "small", "1", "2", "--out", "drawn.html")
+    page = (embedded / "drawn.html").read_text()
+    assert page.count('class="grid"') == 6
+    assert "Question" not in page
 
 
 @pytest.mark.parametrize(
