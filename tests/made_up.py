@@ -30,6 +30,8 @@ class Answered:
         return Predictions(
             examples=self.copies.example_M.astype(np.int32),
             copies=self.copies.copy_M.astype(np.int32),
+            starts=np.zeros(len(right_M), np.int32),
+            checkpoints=np.zeros(len(right_M), np.int32),
             puzzle_ids=self.copies.puzzle_ids_M,
             symmetries=self.copies.symmetries_MK,
             answers=pack(answers),

@@ -26,7 +26,7 @@ class Copies:
     def __len__(self) -> int:
         return len(self.example_M)
 
-    def batch(self, rows: slice) -> Batch:
+    def batch(self, rows: slice | Ints) -> Batch:
         """Some of the copies as tokens; test puzzles are never moved on the canvas."""
         puzzle, test = self.dataset.puzzle, self.dataset.test
         examples, symmetries = self.example_M[rows], self.symmetries_MK[rows]

@@ -1,10 +1,10 @@
 """The predictions artifact: what is kept of each answer, and how it lies on disk.
 
-A folder with `predictions.json` (format, dataset digest, how it was made) and parts of at most `PART` copies each, so
+A folder with `predictions.json` (format, dataset digest, how it was made) and parts of at most `PART` rows each, so
 that writing takes constant memory. No logits and no canvases: a grid of 3 x 3 takes nine bytes before compression.
 Beside them, `trace.npz` tells how answers came about (`hrm.evaluation.trace`).
 
-Shapes: M copies, K bytes of a symmetry, H and W the canvas.
+Shapes: M predictions, K bytes of a symmetry, H and W the canvas.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.puzzles.base import Bytes, Grids, Ints
 
-FORMAT = 1
+FORMAT = 2
 PART = 1 << 14
 Column = NDArray[Any]
 
@@ -57,6 +57,15 @@ class PackedGrids:
         cells[_inside(shapes, self.canvas)] = self.cells[self.starts[start] : self.starts[stop]]
         return Grids(cells, shapes)
 
+    def take(self, rows_N: Ints) -> PackedGrids:
+        """Some of the grids, in that order."""
+        sizes_N = np.diff(self.starts)[rows_N]
+        ends_N = np.cumsum(sizes_N)
+        # The cells of a grid follow one another, from where they start here instead of there.
+        moved_N = self.starts[rows_N] - (ends_N - sizes_N)
+        cells = np.arange(sizes_N.sum()) + np.repeat(moved_N, sizes_N)
+        return PackedGrids(self.cells[cells], self.shapes[rows_N], self.canvas)
+
 
 def pack(grids: Grids) -> PackedGrids:
     """Grids without the empty rest of their canvas."""
@@ -74,18 +83,22 @@ def _inside(shapes: Bytes, canvas: tuple[int, int]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True)
 class Predictions:
-    """One answer for each copy of each test puzzle, ordered by example, then by copy."""
+    """One answer for each start and checkpoint on each copy of each test puzzle, in the order of these columns."""
 
     examples: NDArray[np.int32]
     """(M,) index into the test examples."""
     copies: NDArray[np.int32]
     """(M,) which copy of the example; 0 is the original."""
+    starts: NDArray[np.int32]
+    """(M,) which state it was begun from; 0 is the model's own."""
+    checkpoints: NDArray[np.int32]
+    """(M,) which checkpoint answered; 0 is the newest."""
     puzzle_ids: NDArray[np.int32]
     """(M,) the puzzle id the model was given."""
     symmetries: Bytes
     """(M, K) the symmetry that made the copy of the original."""
     answers: PackedGrids
-    """The answer to each copy, cut from the canvas, not mapped back."""
+    """The answers, cut from the canvas, not mapped back from their copies."""
     q_halt: NDArray[np.float32]
     """(M,) logit of "this answer is right"."""
     steps: NDArray[np.int32]
@@ -95,7 +108,7 @@ class Predictions:
     labelled_tokens: NDArray[np.int32]
     """(M,) tokens with a label."""
     about: Mapping[str, Any] = field(default_factory=dict)
-    """How the predictions were made: `dataset_digest`, `checkpoint_step`, `settings`."""
+    """How they were made: `dataset_digest`, `checkpoint_step` of the newest, `checkpoint_steps`, `settings`."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -106,12 +119,23 @@ class Predictions:
         exact: NDArray[np.bool_] = self.correct_tokens == self.labelled_tokens
         return exact
 
+    @property
+    def original(self) -> NDArray[np.bool_]:
+        """(M,) one prediction of each puzzle: of itself, from the model's own start, by the newest checkpoint."""
+        original: NDArray[np.bool_] = (self.copies == 0) & (self.starts == 0) & (self.checkpoints == 0)
+        return original
+
     def where(self, keep_M: NDArray[np.bool_]) -> Predictions:
-        """The predictions of some copies only."""
+        """Some of the predictions only."""
         of_cells = np.repeat(keep_M, np.diff(self.answers.starts))
         answers = PackedGrids(self.answers.cells[of_cells], self.answers.shapes[keep_M], self.answers.canvas)
         columns = {name: getattr(self, name)[keep_M] for name in COLUMNS}
         return Predictions(**columns, answers=answers, about=self.about)
+
+    def take(self, rows_N: Ints) -> Predictions:
+        """Some of the predictions, in that order."""
+        columns = {name: getattr(self, name)[rows_N] for name in COLUMNS}
+        return Predictions(**columns, answers=self.answers.take(rows_N), about=self.about)
 
 
 COLUMNS = tuple(item.name for item in fields(Predictions) if item.name not in ("answers", "about"))

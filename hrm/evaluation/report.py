@@ -94,7 +94,7 @@ def _policy() -> str:
 
 def _judgement(predictions: Predictions, trace: Trace | None) -> str:
     """Where the model would stop, and how far it can be trusted to know."""
-    originals = predictions.copies == 0
+    originals = predictions.original
     found = calibration(predictions.q_halt[originals], predictions.exact[originals])
     stops = '<p class="note">This evaluation did not record the answers between segments.</p>'
     if trace is not None:

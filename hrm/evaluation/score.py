@@ -75,8 +75,9 @@ def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, f
 
     Exact accuracy counts a puzzle when every labelled token is right, and token accuracy is the mean of the puzzles'
     shares, as in the release's evaluation. `valid_accuracy` is left out where rules alone cannot judge an answer.
+    `segments` are those of all predictions: the work that was done.
     """
-    originals = predictions.where(predictions.copies == 0)
+    originals = predictions.where(predictions.original)
     plain = _scores(originals, dataset)
     low, high = wilson(float(plain["exact_accuracy"]), len(originals))
     scores: dict[str, float | int | dict[str, float | int]] = {
@@ -84,6 +85,7 @@ def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, f
         "exact_accuracy_low": low,
         "exact_accuracy_high": high,
         **plain,
+        "segments": int(predictions.steps.sum()),
     }
     if len(originals) < len(predictions):
         scores["copies"] = _scores(predictions, dataset)

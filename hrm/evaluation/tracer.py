@@ -1,95 +1,93 @@
-"""Makes the trace of an evaluation while it runs.
+"""Makes the trace of an evaluation while it runs, in pieces that are put together in any way.
 
-Shapes: S segments, T traced puzzles, B copies of a batch, L tokens.
+Shapes: S segments, T traced puzzles, L tokens.
 """
 
 from __future__ import annotations
 
-from heapq import heappush, heappushpop
-from typing import NamedTuple
+from dataclasses import dataclass, fields
+from typing import Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from hrm.data.batch import IGNORED, Batch
-from hrm.data.copies import Copies
+from hrm.data.batch import IGNORED
 from hrm.evaluation.predictions import pack
 from hrm.evaluation.trace import Trace
-from hrm.model.act import Solution
-from hrm.puzzles.base import Bytes, Ints
+from hrm.model.stream import Found
+from hrm.puzzles.base import Bytes, Ints, PuzzleKind
 
 TRACED = 32
 """Puzzles of either sort, right and wrong, whose answers are kept: more than a report draws."""
 
 
-class _Traced(NamedTuple):
-    """One puzzle; lots are all different, so that two of them compare without looking at arrays."""
+@dataclass(frozen=True)
+class Traced:
+    """What became of some puzzles: counts over all of them, and the answers of a few. Plain arrays, for a file."""
 
-    lot: int
-    example: int
-    stop: int
-    tokens_SL: Bytes
-    q_S: NDArray[np.float32]
+    counts: Ints
+    """(3, S) puzzles right after each segment; those that end right, and wrong, by where the model would halt."""
+    examples: Ints
+    """(T,) the test examples whose answers are kept, ascending."""
+    stops: Ints
+    """(T,) the segment, from 1, after which the model would halt."""
+    right: NDArray[np.bool_]
+    """(T,) whether it ends right."""
+    tokens: Bytes
+    """(T, S, L)."""
+    q_halt: NDArray[np.float32]
+    """(T, S)."""
 
-
-class Tracer:
-    """Makes a trace of batches as they are solved; its memory does not grow with the number of puzzles."""
-
-    def __init__(self, copies: Copies) -> None:
-        self._copies = copies
-        # Of all that end alike, those with the lowest lots are kept: spread over the test split, and always the same.
-        self._lots = np.random.default_rng(0).permutation(len(copies.dataset.test))
-        self._segments: list[Solution] = []
-        self._counts: Ints = np.zeros((3, 0), np.int64)
-        self._kept: dict[bool, list[_Traced]] = {True: [], False: []}
-
-    def segment(self, solution: Solution) -> None:
-        """Note a segment of the present batch: what `solve` calls."""
-        self._segments.append(solution)
-
-    def finish(self, rows: slice, batch: Batch) -> None:
-        """Take in a batch whose segments have all been noted."""
-        segments, self._segments = self._segments, []
-        original_B = self._copies.copy_M[rows] == 0
-        if not original_B.any():
-            return
-        on_device = torch.from_numpy(original_B).to(segments[0].tokens_BL.device)
-        tokens_SBL = np.stack([one.tokens_BL[on_device].to(torch.uint8).cpu().numpy() for one in segments])
-        q_SB = np.stack([one.q_halt_B[on_device].float().cpu().numpy() for one in segments])
-        prefers_SB = np.stack([one.prefers_B[on_device].cpu().numpy() for one in segments])
-
-        labels_BL = batch.labels[original_B]
-        right_SB = ((tokens_SBL == labels_BL) | (labels_BL == IGNORED)).all(axis=2)
-        prefers_SB[-1] = True
-        stop_B = prefers_SB.argmax(axis=0)
-        self._count(right_SB, stop_B)
-        for place, example in enumerate(self._copies.example_M[rows][original_B].tolist()):
-            lot, stop = -int(self._lots[example]), int(stop_B[place]) + 1
-            entry = _Traced(lot, example, stop, tokens_SBL[:, place].copy(), q_SB[:, place].copy())
-            kept = self._kept[bool(right_SB[-1, place])]
-            if len(kept) < TRACED:
-                heappush(kept, entry)
-            else:
-                heappushpop(kept, entry)
-
-    def _count(self, right_SB: NDArray[np.bool_], stop_B: Ints) -> None:
+    @classmethod
+    def of(cls, examples_T: Ints, labels_TL: NDArray[np.int32], found: Found) -> Self:
+        """All that was traced, of examples in ascending order."""
+        right_ST = ((found.tokens_STL == labels_TL) | (labels_TL == IGNORED)).all(axis=2)
+        prefers_ST = found.prefers_ST.copy()
+        prefers_ST[-1] = True
+        stop_T = prefers_ST.argmax(axis=0)
         of_right, of_wrong = (
-            np.bincount(stop_B[end], minlength=len(right_SB)) for end in (right_SB[-1], ~right_SB[-1])
+            np.bincount(stop_T[end_T], minlength=len(right_ST)) for end_T in (right_ST[-1], ~right_ST[-1])
         )
-        counts = np.stack([right_SB.sum(axis=1), of_right, of_wrong])
-        self._counts = counts if not self._counts.size else self._counts + counts
+        return cls(
+            counts=np.stack([right_ST.sum(axis=1), of_right, of_wrong]),
+            examples=examples_T.astype(np.int64),
+            stops=stop_T + 1,
+            right=right_ST[-1],
+            tokens=found.tokens_STL.swapaxes(0, 1),
+            q_halt=found.q_halt_ST.T,
+        )
 
-    def trace(self) -> Trace:
-        """The trace of all batches taken in; at least one."""
-        kept = sorted(self._kept[True] + self._kept[False], key=lambda entry: entry.example)
-        tokens_TSL = np.stack([entry.tokens_SL for entry in kept])
+    def few(self, tests: int) -> Traced:
+        """The same counts, and the answers of at most `TRACED` puzzles of either sort.
+
+        Of all that end alike, those with the lowest lots are kept: spread over the test split, and always the same.
+
+        Args:
+            tests: how many test examples the dataset has.
+        """
+        lots_T = np.random.default_rng(0).permutation(tests)[self.examples]
+        order = np.argsort(lots_T)
+        kept = [order[self.right[order] == end][:TRACED] for end in (True, False)]
+        rows = np.sort(np.concatenate(kept))
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return Traced(counts=self.counts, **columns)
+
+    def plus(self, later: Traced) -> Traced:
+        """Together with puzzles that come later in the test split."""
+        columns = {name: np.concatenate([getattr(self, name), getattr(later, name)]) for name in COLUMNS}
+        return Traced(counts=self.counts + later.counts, **columns)
+
+    def trace(self, puzzle: PuzzleKind) -> Trace:
+        """As it is kept; of at least one puzzle."""
         return Trace(
-            right=self._counts[0],
-            stops_right=self._counts[1],
-            stops_wrong=self._counts[2],
-            examples=np.array([entry.example for entry in kept]),
-            q_halt=np.stack([entry.q_S for entry in kept]),
-            stops=np.array([entry.stop for entry in kept]),
-            answers=pack(self._copies.dataset.puzzle.decode(tokens_TSL.reshape(-1, tokens_TSL.shape[2]))),
+            right=self.counts[0],
+            stops_right=self.counts[1],
+            stops_wrong=self.counts[2],
+            examples=self.examples,
+            q_halt=self.q_halt,
+            stops=self.stops,
+            answers=pack(puzzle.decode(self.tokens.reshape(-1, self.tokens.shape[2]))),
         )
+
+
+COLUMNS = tuple(item.name for item in fields(Traced) if item.name != "counts")

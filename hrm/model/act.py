@@ -119,7 +119,7 @@ def train_step(
         The new carry, and outputs whose backward pass is still to come.
     """
     carry = refill(model, carry, inputs_BL, labels_BL, puzzle_ids_B)
-    vectors_BE = _puzzle_vectors(model, carry.puzzle_ids)
+    vectors_BE = puzzle_vectors(model, carry.puzzle_ids)
     if vectors_BE is not None:
         vectors_BE.requires_grad_()
     return train_segment(model, carry, vectors_BE, min_steps_B)
@@ -138,7 +138,7 @@ def train_segment(model: HRM, carry: Carry, vectors_BE: Tensor | None, min_steps
     with torch.no_grad():
         steps_B = carry.steps + 1
         last_B = steps_B >= model.halt_max_steps
-        halted_B = (last_B | _prefers_to_halt(model, segment)) & (steps_B >= min_steps_B)
+        halted_B = (last_B | prefers_to_halt(model, segment)) & (steps_B >= min_steps_B)
         target_B = None
         if model.learns_continue and model.halt_max_steps > 1:
             target_B = _q_continue_target(model, carry, segment, vectors_BE, last_B)
@@ -155,7 +155,7 @@ def eval_step(
     Arguments and results as in `train_step`, without gradients and without a target of q_continue.
     """
     carry = refill(model, carry, inputs_BL, labels_BL, puzzle_ids_B)
-    segment = model(carry.z_H, carry.z_L, carry.inputs, _puzzle_vectors(model, carry.puzzle_ids))
+    segment = model(carry.z_H, carry.z_L, carry.inputs, puzzle_vectors(model, carry.puzzle_ids))
     steps_B = carry.steps + 1
     outputs = Outputs(segment.logits_BLV, segment.q_halt_B, segment.q_continue_B, None, None)
     return _advanced(carry, segment, steps_B, steps_B >= model.halt_max_steps), outputs
@@ -188,7 +188,7 @@ def solve(
     state_shape = (len(inputs_BL), model.num_positions, model.hidden)
     z_H = model.H_init.to(model.dtype).expand(state_shape)
     z_L = model.L_init.to(model.dtype).expand(state_shape)
-    vectors_BE = _puzzle_vectors(model, puzzle_ids_B)
+    vectors_BE = puzzle_vectors(model, puzzle_ids_B)
     for step in range(1, steps + 1):
         segment = model(z_H, z_L, inputs_BL, vectors_BE)
         z_H, z_L = segment.z_H, segment.z_L
@@ -226,20 +226,22 @@ def _advanced(carry: Carry, segment: Segment, steps_B: Tensor, halted_B: Tensor)
     return Carry(segment.z_H, segment.z_L, steps_B, halted_B, carry.inputs, carry.labels, carry.puzzle_ids)
 
 
-def _puzzle_vectors(model: HRM, puzzle_ids_B: Tensor) -> Tensor | None:
+def puzzle_vectors(model: HRM, puzzle_ids_B: Tensor) -> Tensor | None:
+    """(B, E) rows of the puzzle embedding; None for a model without one."""
     if model.puzzle_embedding is None:
         return None
     vectors_BE: Tensor = model.puzzle_embedding(puzzle_ids_B)
     return vectors_BE
 
 
-def _prefers_to_halt(model: HRM, segment: Segment) -> Tensor:
+def prefers_to_halt(model: HRM, segment: Segment) -> Tensor:
+    """(B,) bool; whether the model would halt here, as it does in training."""
     # A value of 0 is a probability of one half: more likely right than wrong.
     prefers_B: Tensor = segment.q_halt_B > (segment.q_continue_B if model.learns_continue else 0)
     return prefers_B
 
 
 def _solution(model: HRM, segment: Segment, step: int) -> Solution:
-    prefers_B = _prefers_to_halt(model, segment)
+    prefers_B = prefers_to_halt(model, segment)
     steps_B = torch.full_like(segment.q_halt_B, step, dtype=torch.int32)
     return Solution(segment.logits_BLV.argmax(-1), segment.q_halt_B, segment.q_continue_B, prefers_B, steps_B)

@@ -42,7 +42,7 @@ class Outcome:
             UserError: when there is none, or it is of another dataset.
         """
         predicted = open_predictions(predictions, dataset)
-        solved_E = predicted.exact[predicted.copies == 0]
+        solved_E = predicted.exact[predicted.original]
         return cls(digest_of_tests(dataset, len(solved_E)), solved_E)
 
     def text(self) -> str:

@@ -17,7 +17,7 @@ from hrm.model.hrm import HRM
 from hrm.progress import note
 from hrm.stages.evaluate import check_belongs
 from hrm.stages.published_file import read_published, write_published
-from hrm.training.card import LoadedModel, ModelCard, is_intact, load_model, load_weights, newest_card, newest_first
+from hrm.training.card import ModelCard, is_intact, load_model, load_weights, newest_card, newest_first
 
 
 def import_checkpoint(file: Path, recipe: Experiment, dataset: Path, run: Path, *, step: int = 0) -> None:
@@ -59,7 +59,7 @@ def import_checkpoint(file: Path, recipe: Experiment, dataset: Path, run: Path, 
     model = card.build()
     load_weights(model, weights, file)
     if dataset.exists():
-        check_belongs(LoadedModel(model, card, file), open_dataset(dataset))
+        check_belongs(card, file, open_dataset(dataset))
     origin = provenance.record("import", inputs={"weights": file}, settings=recipe.train)
     # How it was trained is not known; these say what it is.
     origin["settings"] = recipe.train.model_dump(mode="json", include={"model", "halting", "precision"})

@@ -112,12 +112,38 @@ def load_model(checkpoints: Path, device: str = "cpu") -> LoadedModel:
     Raises:
         UserError: when there is none, or its weights do not fit its settings.
     """
+    (newest,) = newest_usable(checkpoints)
+    return load_checkpoint(newest, device)
+
+
+def load_checkpoint(folder: Path, device: str = "cpu") -> LoadedModel:
+    """The model of a checkpoint, in evaluation mode.
+
+    Raises:
+        UserError: when its weights do not fit its settings.
+        DamagedError: when they are damaged.
+    """
+    card = read_card(folder / "model.json")
+    return LoadedModel(model_of(card, folder / "model.safetensors", device), card, folder)
+
+
+def newest_usable(checkpoints: Path, count: int = 1) -> list[Path]:
+    """The newest intact checkpoints below a folder, the newest first; no more than `count`, and fewer where there are.
+
+    Raises:
+        UserError: when there is none, or one is of another format version.
+    """
+    intact: list[Path] = []
     for folder in newest_first(checkpoints):
-        try:
-            card = read_card(folder / "model.json")
-            return LoadedModel(model_of(card, folder / "model.safetensors", device), card, folder)
-        except DamagedError as error:
-            warn(f"{folder}: damaged checkpoint skipped ({error})")
+        file, card = folder / "model.safetensors", read_card(folder / "model.json")
+        if file.is_file() and digest(file) == card.weights_digest:
+            intact.append(folder)
+        else:
+            warn(f"{folder}: damaged checkpoint skipped ({file.name} is not what was written)")
+        if len(intact) == count:
+            break
+    if intact:
+        return intact
     if newest_first(checkpoints):
         raise UserError(f"{checkpoints}: every checkpoint here is damaged; train again with `hrm train`")
     raise UserError(f"{checkpoints}: no checkpoint here; make one with `hrm train`")

@@ -29,15 +29,19 @@ GRACE = 30.0
 """Seconds that the processes have to write a checkpoint after a signal; the launcher's own number."""
 
 
-def check_devices(processes: int) -> None:
+def check_devices(processes: int, setting: str = "train.processes") -> None:
     """Refuse more processes than there are GPUs, where there are any.
+
+    Args:
+        processes: as many.
+        setting: that says so.
 
     Raises:
         UserError: naming both.
     """
     gpus = torch.cuda.device_count()
     if gpus and processes > gpus:
-        raise UserError(f"train.processes = {processes}: this machine has {gpus} GPU{'s' * (gpus > 1)}; each needs one")
+        raise UserError(f"{setting} = {processes}: this machine has {gpus} GPU{'s' * (gpus > 1)}; each needs one")
 
 
 def under_torchrun() -> bool:
@@ -46,7 +50,7 @@ def under_torchrun() -> bool:
 
 
 def local_processes(setting: int | str) -> int:
-    """How many processes `train.processes` stands for on this machine."""
+    """How many processes a setting of processes stands for on this machine."""
     if setting == "auto":
         return max(1, torch.cuda.device_count())
     return int(setting)

@@ -14,7 +14,7 @@ from hrm.data.batch import IGNORED
 from hrm.data.copies import Copies, symmetric_copies
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
-from hrm.evaluation import predict as predict_module
+from hrm.evaluation import parts as parts_module
 from hrm.evaluation import predictions as predictions_module
 from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import COLUMNS, Predictions, open_predictions
@@ -75,7 +75,7 @@ def test_batches_and_parts_change_nothing(
     model: HRM, copies: Copies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch_size: int
 ) -> None:
     whole = written(model, copies, tmp_path / "whole")
-    for module in (predict_module, predictions_module):
+    for module in (parts_module, predictions_module):
         monkeypatch.setattr(module, "PART", 4)
     cut = written(model, copies, tmp_path / "cut", batch_size)
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == [
@@ -99,7 +99,7 @@ def test_a_stop_leaves_the_old_predictions(
 ) -> None:
     out = tmp_path / "predictions"
     before = written(model, copies, out)
-    monkeypatch.setattr(predict_module, "PART", 4)
+    monkeypatch.setattr(parts_module, "PART", 4)
 
     class StopError(Exception):
         pass
@@ -109,7 +109,7 @@ def test_a_stop_leaves_the_old_predictions(
             raise StopError
         predictions_module.write_part(folder, number, part)
 
-    monkeypatch.setattr(predict_module, "write_part", stop)
+    monkeypatch.setattr(parts_module, "write_part", stop)
     with pytest.raises(StopError):
         predict(model, copies, out, batch_size=4, about={})
     assert (open_predictions(out, copies.dataset).answers.cells == before.answers.cells).all()
@@ -140,8 +140,8 @@ def test_refuses_what_is_not_its_own(model: HRM, copies: Copies, sudoku: Dataset
     header = json.loads(about.read_text())
     about.write_text(json.dumps(header | {"count": 13}))
     assert "12 predictions of 13" in refused(out, sudoku)
-    about.write_text(json.dumps(header | {"format": 2}))
-    assert "format 2, expected 1" in refused(out, sudoku)
+    about.write_text(json.dumps(header | {"format": 1}))
+    assert "format 1, expected 2" in refused(out, sudoku)
     about.write_text("[]")
     assert "format None" in refused(out, sudoku)
     about.write_text("{")

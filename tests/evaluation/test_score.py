@@ -45,6 +45,7 @@ def test_evaluation_scores_of_originals_and_of_copies(sudoku: Dataset, sudoku_an
         "q_halt_accuracy": pytest.approx(2 / 3),
         "steps": 2,
         "count": 3,
+        "segments": 12,
     }
     assert copies == {
         "exact_accuracy": 0.5,

@@ -1,10 +1,14 @@
 """The evaluate stage on a small trained run."""
 
 import json
+from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pytest
 import small_run
+import torch
+from safetensors.torch import load_file
 
 from hrm.config import EvaluateSettings, TrainSettings
 from hrm.data.dataset import Dataset
@@ -50,6 +54,36 @@ def test_first_puzzles_only(arc: Dataset, tmp_path: Path) -> None:
     evaluate(EvaluateSettings(copies=1, max_puzzles=1), arc.path, tmp_path / "checkpoints", tmp_path / "run")
     scores = json.loads((tmp_path / "run/evaluate.json").read_text())
     assert (scores["count"], "copies" in scores, "valid_accuracy" in scores) == (1, False, False)
+
+
+def test_every_start_and_checkpoint_answers_every_copy(sudoku: Dataset, tmp_path: Path) -> None:
+    for steps in (30, 60):
+        folder = small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, small_run.SETTINGS, steps=steps)
+        weights = load_file(folder / "model.safetensors")
+        torch.nn.init.normal_(weights["q_head.weight"], generator=torch.Generator().manual_seed(0))
+        small_run.write_weights(folder, weights)
+    settings = EvaluateSettings(copies=2, starts=3, noise=1.0, checkpoints=2, max_steps=5)
+    evaluate(settings, sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
+    kept = open_predictions(tmp_path / "run/predictions", sudoku)
+    columns = (kept.examples, kept.copies, kept.starts, kept.checkpoints)
+    assert list(zip(*columns, strict=True)) == list(product(range(3), range(2), range(3), range(2)))
+    assert kept.about["checkpoint_steps"] == [60, 30]
+    assert (kept.steps == 5).all()
+    scores = json.loads((tmp_path / "run/evaluate.json").read_text())
+    assert (scores["count"], scores["copies"]["count"], scores["segments"]) == (3, 36, 36 * 5)
+    # Without noise, copies and the older checkpoint it is the same; each of them does change something.
+    evaluate(EvaluateSettings(max_steps=5), sudoku.path, tmp_path / "checkpoints", tmp_path / "plain")
+    plain = open_predictions(tmp_path / "plain/predictions", sudoku)
+    assert kept.q_halt[kept.original].tolist() == pytest.approx(plain.q_halt.tolist(), abs=1e-5)
+    q_halt = kept.q_halt.reshape(3, 2, 3, 2)
+    for axis in range(1, 4):
+        assert (np.ptp(q_halt, axis=axis) > 1e-3).all()
+
+
+def test_says_how_to_keep_more_checkpoints(sudoku: Dataset, tmp_path: Path) -> None:
+    small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, small_run.SETTINGS, steps=1)
+    with pytest.raises(UserError, match=r"evaluate.checkpoints = 2: .* has 1; train with train.checkpoints.leave=2"):
+        evaluate(EvaluateSettings(checkpoints=2), sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
 
 
 def refusal(dataset: Dataset, folder: Path) -> str:

@@ -1,0 +1,116 @@
+"""An evaluation in its processes: each does its share of the pieces, and the first one puts them together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hrm import provenance
+from hrm.artifacts import write_json
+from hrm.config import EvaluateSettings
+from hrm.data.copies import symmetric_copies
+from hrm.data.dataset import Dataset, open_dataset
+from hrm.errors import UserError
+from hrm.evaluation.pieces import Pieces
+from hrm.evaluation.plan import Plan
+from hrm.evaluation.predict import predict_piece, write_artifact
+from hrm.evaluation.predictions import open_predictions
+from hrm.evaluation.score import evaluation_scores
+from hrm.progress import note, progress
+from hrm.training.card import LoadedModel, ModelCard, load_checkpoint, read_card
+from hrm.training.distributed import Processes, joined
+
+WORKING = "evaluating"
+"""The working folder, in the run's."""
+
+
+def run_evaluation(settings: EvaluateSettings, dataset: Path, checkpoints: Sequence[Path], run: Path) -> None:
+    """Write `predictions/`, `evaluate.json` and the provenance record, in this process and those beside it.
+
+    What is finished stays in `run/evaluating/` when this is interrupted, and is gone on with.
+
+    Args:
+        settings: the experiment's `evaluate` block.
+        dataset: the dataset folder.
+        checkpoints: that answer, the newest first.
+        run: the experiment's folder below `runs/`.
+
+    Raises:
+        UserError: when another evaluation is at work there, or a process is lost.
+    """
+    with joined() as processes, ExitStack() as held:
+        data = open_dataset(dataset)
+        cards = [read_card(folder / "model.json") for folder in checkpoints]
+        plan = plan_of(settings, data, cards[0])
+        pieces = Pieces(run / WORKING, plan)
+        free = settings.model_dump(mode="json", exclude={"processes"})
+        if processes.first:
+            held.enter_context(pieces.held(_identity(free, data, cards, processes)))
+        missing = processes.share(pieces.missing() if processes.first else [])
+        if len(missing) < plan.checkpoints * plan.num_pieces:
+            note(f"{pieces.folder}: going on with {len(missing):,} of {plan.checkpoints * plan.num_pieces:,} pieces")
+        _do(missing[processes.rank :: processes.count], plan, pieces, checkpoints, processes)
+        processes.wait()
+        if processes.first:
+            steps = [card.step for card in cards]
+            about = {"checkpoint_step": steps[0], "checkpoint_steps": steps, "settings": free}
+            write_artifact(run / "predictions", plan, pieces.in_order(), about)
+            _record(settings, data, checkpoints, run)
+            pieces.clear()
+
+
+def _record(settings: EvaluateSettings, data: Dataset, checkpoints: Sequence[Path], run: Path) -> None:
+    """Write the scores of complete predictions, and where they came from."""
+    scores = evaluation_scores(open_predictions(run / "predictions", data), data)
+    write_json(run / "evaluate.json", scores)
+    others = {f"checkpoint_{place}": folder for place, folder in enumerate(checkpoints[1:], 1)}
+    inputs = {"dataset": data.path, "checkpoint": checkpoints[0], **others}
+    provenance.write(run / "evaluate.provenance.json", "evaluate", inputs=inputs, settings=settings)
+    note(f"{run}/evaluate.json: {scores['exact_accuracy']:.1%} of {scores['count']:,} test puzzles exact")
+
+
+def plan_of(settings: EvaluateSettings, dataset: Dataset, card: ModelCard) -> Plan:
+    """What the settings ask.
+
+    Raises:
+        UserError: when there is nothing to ask.
+    """
+    copies = symmetric_copies(dataset, copies=settings.copies, max_puzzles=settings.max_puzzles, seed=settings.seed)
+    if not len(copies):
+        raise UserError(f"{dataset.path}: no test puzzles; build it from sources that have some")
+    return Plan(
+        copies,
+        settings.batch_size,
+        settings.max_steps or card.train.halting.max_steps,
+        halt=settings.steps == "halt",
+        starts=settings.starts,
+        noise=settings.noise,
+        checkpoints=settings.checkpoints,
+        seed=settings.seed,
+    )
+
+
+def _identity(free: dict[str, Any], data: Dataset, cards: Sequence[ModelCard], processes: Processes) -> dict[str, Any]:
+    """All that decides the answers."""
+    return {
+        "dataset": data.digest,
+        "weights": [card.weights_digest for card in cards],
+        "settings": free,
+        "device": processes.device.type,
+        "code": provenance.code_digest(),
+    }
+
+
+def _do(
+    keys: Sequence[tuple[int, int]], plan: Plan, pieces: Pieces, checkpoints: Sequence[Path], processes: Processes
+) -> None:
+    """This process's share; one model is in memory at a time."""
+    loaded: LoadedModel | None = None
+    for checkpoint, number in progress(keys, total=len(keys), desc="evaluate", unit="piece"):
+        folder = checkpoints[checkpoint]
+        if loaded is None or loaded.folder != folder:
+            loaded = None
+            loaded = load_checkpoint(folder, str(processes.device))
+        pieces.write(checkpoint, number, predict_piece(loaded.model, plan, number, checkpoint))
