@@ -108,9 +108,18 @@ class CheckpointSettings(Settings):
     """Steps between two checkpoints, besides the time."""
     keep: PositiveInt = 2
     """Newest checkpoints that stay, besides the best; more than one, in case the newest is damaged."""
+    leave: PositiveInt = 1
+    """Checkpoints that a finished run leaves: its result, and those before it that are still there; see
+    `evaluate.checkpoints`."""
     mirror: str | None = Field(None, pattern=r"^s3://[^/@]+(/.+)?$")
     """`s3://bucket/prefix` that every checkpoint is copied to, and that a machine with an empty disk resumes from; each
     run has its own folder there, by name, settings and data."""
+
+    @model_validator(mode="after")
+    def _stay_until_the_end(self) -> CheckpointSettings:
+        if self.leave > self.keep:
+            raise ValueError(f"leave = {self.leave}: no more stay than keep = {self.keep}")
+        return self
 
 
 class TrainSettings(Settings):

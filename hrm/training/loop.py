@@ -127,7 +127,8 @@ class Training:
             interrupts.end(self.signals.received)
         if self.saver is not None:
             best = self.records.best_step if self.settings.result == "best" else None
-            self.place.publish(self.saver.finish(best or self.state.step))
+            result = self.saver.finish(best or self.state.step)
+            self.place.publish(result, self.settings.checkpoints.leave)
         self.records.finish(self.state)
         if self.saver is not None:
             self.place.clear()

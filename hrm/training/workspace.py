@@ -2,7 +2,7 @@
 
 training/               the run's latest checkpoints and its curves, until it is done; no pipeline tool tracks it,
                         so that none takes an interrupted run away
-checkpoints/            the checkpoint that the finished run leaves
+checkpoints/            what the finished run leaves of them
 curves.csv  train.json  train.provenance.json
 aside-1/ ...            runs of other settings or data that were here before
 """
@@ -80,10 +80,12 @@ class Workspace:
         found = newest_card(self.checkpoints)
         return found is not None and _same_run(found, card) and found.train.ending == card.train.ending
 
-    def publish(self, checkpoint: Path) -> None:
-        """Give one of the run's checkpoints its final place."""
+    def publish(self, checkpoint: Path, count: int) -> None:
+        """Give one of the run's checkpoints its final place, and the ones before it, `count` in all where there are."""
+        until = [folder for folder in newest_first(self.training) if folder.name <= checkpoint.name]
         with written_beside(self.checkpoints) as beside:
-            shutil.copytree(checkpoint, beside / checkpoint.name, copy_function=link_or_copy)
+            for folder in until[:count]:
+                shutil.copytree(folder, beside / folder.name, copy_function=link_or_copy)
 
     def clear(self) -> None:
         """Remove what only an interrupted run needs."""

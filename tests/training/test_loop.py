@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from small_run import write_weights
 
 from hrm.artifacts import digest
-from hrm.config import TrainSettings
+from hrm.config import CheckpointSettings, TrainSettings
 from hrm.errors import UserError
 from hrm.stages.train import train
 from hrm.tracking.curves import read_curves
@@ -135,6 +135,23 @@ def test_the_last_is_left_unless_the_best_is_asked_for(
     script({10: 0.5, 20: 0.4, 25: 0.3}, monkeypatch)
     train(settings, dataset, tmp_path / "run", "tiny")
     assert final_step(tmp_path / "run").name == STEP
+
+
+def test_checkpoints_before_the_result_are_left_where_asked_for(
+    settings: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best is the one of step 20, after which there is another."""
+    script({10: 0.4, 20: 0.5, 25: 0.3}, monkeypatch)
+    checkpoints = settings.checkpoints.model_copy(update={"keep": 3, "leave": 2})
+    settings = settings.model_copy(update={"checkpoints": checkpoints, "result": "best"})
+    train(settings, dataset, tmp_path / "run", "tiny")
+    left = card.newest_usable(tmp_path / "run/checkpoints", 5)
+    assert [folder.name for folder in left] == ["step-00000020", "step-00000010"]
+
+
+def test_no_more_checkpoints_are_left_than_kept() -> None:
+    with pytest.raises(ValueError, match="leave = 3: no more stay than keep = 2"):
+        CheckpointSettings(leave=3)
 
 
 def test_a_batch_that_cannot_be_shared_is_one_line(settings: TrainSettings, dataset: Path, tmp_path: Path) -> None:
