@@ -61,13 +61,7 @@ def _solved_share(k: int, truth_ranks_E: Ints, groups_E: Ints) -> NDArray[np.flo
 
 def valid(puzzle: PuzzleKind, questions: Grids, answers: Grids) -> NDArray[np.bool_] | None:
     """Which answers solve their question by the rules alone; None for a kind where only the truth can tell."""
-    verdicts = np.zeros(len(questions), bool)
-    for row in range(len(questions)):
-        verdict = puzzle.is_valid(questions.grid(row), answers.grid(row))
-        if verdict is None:
-            return None
-        verdicts[row] = verdict
-    return verdicts
+    return puzzle.are_valid(questions, answers)
 
 
 def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, float | int | dict[str, float | int]]:

@@ -248,6 +248,19 @@ class PuzzleKind(Settings, ABC):
     def is_valid(self, question: Bytes, answer: Bytes) -> bool | None:
         """Whether an answer solves the question by the rules alone; None where only the true answer can tell (ARC)."""
 
+    def are_valid(self, questions: Grids, answers: Grids) -> NDArray[np.bool_] | None:
+        """(N,) which answers solve their questions by the rules alone; None where only the true answer can tell.
+
+        A kind with a faster way to look at many puzzles at once has its own.
+        """
+        verdicts = np.zeros(len(questions), np.bool_)
+        for row in range(len(questions)):
+            verdict = self.is_valid(questions.grid(row), answers.grid(row))
+            if verdict is None:
+                return None
+            verdicts[row] = verdict
+        return verdicts
+
     def first_fault(self, questions: Grids, answers: Grids) -> tuple[int, str] | None:
         """The first row whose answer does not solve its question by the rules, and what is wrong.
 

@@ -79,7 +79,7 @@ class Sudoku(PuzzleKind):
         return read_rows(sources, side=self.side, alphabet=alphabet, check=self._first_fault)
 
     def _first_fault(self, questions_NSS: Bytes, answers_NSS: Bytes) -> tuple[int, str] | None:
-        changed_N = ((questions_NSS != 0) & (questions_NSS != answers_NSS)).any(axis=(1, 2))
+        changed_N = _changed(questions_NSS, answers_NSS)
         wrong_N = changed_N | ~self._complete(answers_NSS)
         if not wrong_N.any():
             return None
@@ -221,6 +221,10 @@ class Sudoku(PuzzleKind):
         """Whether the answer keeps the givens and holds every digit once in each row, column and box."""
         return self._first_fault(question[None], answer[None]) is None
 
+    def are_valid(self, questions: Grids, answers: Grids) -> NDArray[np.bool]:
+        """(N,) which answers keep the givens and hold every digit once in each row, column and box."""
+        return ~_changed(questions.cells, answers.cells) & self._complete(answers.cells)
+
     def first_fault(self, questions: Grids, answers: Grids) -> tuple[int, str] | None:
         """The first row whose answer does not solve its question, and what is wrong."""
         return self._first_fault(questions.cells, answers.cells)
@@ -243,6 +247,12 @@ class Sudoku(PuzzleKind):
         """Digits, those of the question on grey."""
         digits = tuple(str(digit) for digit in range(1, self.side + 1))
         return Legend((BLANK,) * (self.side + 1), ("blank", *digits), ("", *digits), self.box, GIVEN)
+
+
+def _changed(questions_NSS: Bytes, answers_NSS: Bytes) -> NDArray[np.bool]:
+    """(N,) whether an answer changes a given."""
+    changed_N: NDArray[np.bool] = ((questions_NSS != 0) & (questions_NSS != answers_NSS)).any(axis=(1, 2))
+    return changed_N
 
 
 def _line_orders(count: int, groups: int, group: int, rng: Rng) -> Bytes:

@@ -26,7 +26,7 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         name: the experiment's name.
 
     Raises:
-        UserError: when predictions are missing, damaged, or of another dataset or format.
+        UserError: when predictions are missing, damaged, or of another dataset or format, or the rule does not apply.
     """
     data = open_dataset(dataset)
     predictions = open_predictions(run / "predictions", data)
@@ -40,6 +40,8 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         predictions.examples,
         predictions.symmetries,
         predictions.q_halt,
+        rule=settings.rule,
+        questions=data.test.questions,
     )
     valid_E = valid_first_answers(ranking, data)
     scores = vote_scores(ranking, data, settings.ks, valid_E)

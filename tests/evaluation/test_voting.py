@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hrm.evaluation import vote as vote_module
+from hrm.evaluation import candidates as candidates_module
 from hrm.evaluation.predictions import PackedGrids, pack
 from hrm.evaluation.score import arc_prize, pass_at
 from hrm.evaluation.vote import UNSEEN, Ranking, vote
@@ -136,7 +136,7 @@ def test_chunks_and_kept_candidates_change_no_rank(
     cases, truths = election
     whole = cast(cases, truths)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vote_module, "_CHUNK", chunk)
+        patch.setattr(candidates_module, "_CHUNK", chunk)
         cut = cast(cases, truths, keep=keep)
     assert cut.truth_ranks.tolist() == whole.truth_ranks.tolist()
     assert cut.num_candidates.tolist() == whole.num_candidates.tolist()

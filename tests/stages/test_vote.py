@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import small_run
+from made_up import answered
 
 from hrm.artifacts import digest
 from hrm.config import EvaluateSettings, VoteSettings
+from hrm.config.vote import Rule
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.evaluation.predictions import write_about, write_part
 from hrm.stages.evaluate import evaluate
 from hrm.stages.vote import vote
 
@@ -95,3 +98,23 @@ def test_refuses_predictions_of_another_dataset(arc: Dataset, run: Path) -> None
     with pytest.raises(UserError, match="another dataset"):
         vote(VoteSettings(), arc.path, run, "small")
     assert not (run / "answers").exists()
+
+
+@pytest.mark.parametrize(("rule", "solved"), [("votes", 0), ("weighted", 0), ("confidence", 1), ("valid", 1)])
+def test_the_rule_ranks(sudoku: Dataset, run: Path, rule: Rule, solved: float) -> None:
+    """Of three copies, two are sure of the same wrong answer, and one is surer of the right one."""
+    copies = answered(sudoku, copies=3)
+    shutil.rmtree(run / "predictions")
+    (run / "predictions").mkdir()
+    write_part(run / "predictions", 0, copies.predictions([False, False, True] * 3, [1.0, 1.0, 2.0] * 3))
+    write_about(run / "predictions", {"dataset_digest": sudoku.digest}, 9)
+    vote(VoteSettings(rule=rule), sudoku.path, run, "small")
+    assert json.loads((run / "vote.json").read_text())["pass@1"] == solved
+
+
+def test_refuses_a_rule_that_does_not_apply(arc: Dataset, tmp_path: Path) -> None:
+    small_run.write_checkpoint(tmp_path / "checkpoints", arc, small_run.SETTINGS, steps=1)
+    evaluate(EvaluateSettings(), arc.path, tmp_path / "checkpoints", tmp_path / "run")
+    with pytest.raises(UserError, match="no rule tells"):
+        vote(VoteSettings(rule="valid"), arc.path, tmp_path / "run", "small")
+    assert not (tmp_path / "run/vote.json").exists()
