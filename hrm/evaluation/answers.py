@@ -9,34 +9,47 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hrm.artifacts import write_json, written_beside
 from hrm.data.dataset import Dataset
+from hrm.evaluation.same_tests import digest_of_tests
 from hrm.evaluation.score import ARC_PRIZE_ATTEMPTS
 from hrm.evaluation.vote import UNSEEN, Ranking
 
 FORMAT = 1
 
 
-def write_answers(path: Path, ranking: Ranking, dataset: Dataset) -> None:
+def write_answers(path: Path, ranking: Ranking, dataset: Dataset, valid_E: NDArray[np.bool_] | None = None) -> None:
     """Write the answers of a ranking as a folder, atomically.
 
     `answers.json` has one test puzzle a line: its group, which of the group's test inputs it is, the question, how many
     copies voted, how many different answers they gave, the rank of the true answer (1 the best, null when nobody gave
-    it), and the best answers. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
+    it), and the best answers; where rules can tell, also whether the first answer is valid. The digest of the test
+    puzzles is in the header. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
+
+    Args:
+        path: the folder.
+        ranking: the ranked answers to the first test puzzles.
+        dataset: the dataset they answer.
+        valid_E: which first answers are valid; None where only the truth can tell.
     """
     with written_beside(path) as folder:
         folder.mkdir()
         with (folder / "answers.json").open("w", encoding="utf-8") as stream:
-            header = {"format": FORMAT, "puzzle": dataset.puzzle.model_dump(mode="json")}
+            header = {
+                "format": FORMAT,
+                "puzzle": dataset.puzzle.model_dump(mode="json"),
+                "test_digest": digest_of_tests(dataset, len(ranking)),
+            }
             stream.write(json.dumps(header)[:-1] + ', "answers": [\n')
-            lines = (json.dumps(entry, ensure_ascii=False) for entry in _entries(ranking, dataset))
+            lines = (json.dumps(entry, ensure_ascii=False) for entry in _entries(ranking, dataset, valid_E))
             stream.write(",\n".join(lines) + "\n]}\n")
         if dataset.puzzle.arc_prize:
             write_json(folder / "submission.json", submission(ranking, dataset))
 
 
-def _entries(ranking: Ranking, dataset: Dataset) -> Iterator[dict[str, Any]]:
+def _entries(ranking: Ranking, dataset: Dataset, valid_E: NDArray[np.bool_] | None) -> Iterator[dict[str, Any]]:
     ordinals = ordinals_in_group(dataset)
     for row, example in enumerate(ranking.examples.tolist()):
         truth_rank = int(ranking.truth_ranks[row])
@@ -47,6 +60,7 @@ def _entries(ranking: Ranking, dataset: Dataset) -> Iterator[dict[str, Any]]:
             "votes": int(ranking.num_votes[row]),
             "different": int(ranking.num_candidates[row]),
             "truth_rank": None if truth_rank == UNSEEN else truth_rank + 1,
+            **({} if valid_E is None else {"valid": bool(valid_E[row])}),
             "best": [
                 {
                     "answer": dataset.puzzle.format(ranking.answers.grid(kept)),

@@ -14,9 +14,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hrm.evaluation.paired import LEVEL, Paired
 from hrm.serving.history import CHAMPION, RULE, State, crown
 from hrm.serving.outcome import TESTS, read_outcome
-from hrm.serving.paired import LEVEL, Paired
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hrm.errors import UserError
+from hrm.evaluation.paired import Paired
 from hrm.evaluation.score import wilson
 from hrm.progress import note
 from hrm.puzzles.base import Ints
 from hrm.serving.outcome import TESTS, Outcome, read_outcome
-from hrm.serving.paired import LEVEL, Paired
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,22 +66,17 @@ class Comparison:
 
     def rows(self) -> list[tuple[str, int]]:
         """Who solves how many."""
-        paired, (first, second) = self.paired, (version.version for version in self.versions)
-        return [
-            ("solved by both", paired.both),
-            (f"by version {first} alone", paired.only_new),
-            (f"by version {second} alone", paired.only_old),
-            ("by none", paired.none),
-        ]
+        return self.paired.rows(*self._names)
 
     def verdict(self) -> str:
         """Whether one is better."""
-        paired, (first, second) = self.paired, (version.version for version in self.versions)
-        test = f"p = {paired.p_value:.2g} (exact two-sided sign test over puzzles, level {LEVEL:g})"
-        if paired.p_value >= LEVEL:
-            return f"No more than chance: {test}."
-        better, worse = (first, second) if paired.only_new > paired.only_old else (second, first)
-        return f"Version {better} is better than version {worse} by more than chance: {test}."
+        verdict = self.paired.verdict(*self._names)
+        return verdict[0].upper() + verdict[1:]
+
+    @property
+    def _names(self) -> tuple[str, str]:
+        first, second = self.versions
+        return f"version {first.version}", f"version {second.version}"
 
 
 def compare(client: MlflowClient, first: ModelVersion, second: ModelVersion, out: Path | None) -> str:

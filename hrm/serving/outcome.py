@@ -16,6 +16,7 @@ from hrm.artifacts import read_json
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation.predictions import open_predictions
+from hrm.evaluation.same_tests import digest_of_tests
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -74,12 +75,3 @@ def read_outcome(client: MlflowClient, version: ModelVersion) -> Outcome | None:
     if set(solved) - {"0", "1"} or record.get("count") != len(solved) or record.get(TESTS) != version.tags.get(TESTS):
         raise UserError(f"{where}: damaged; register that model again")
     return Outcome(record[TESTS], np.array([one == "1" for one in solved], bool))
-
-
-def digest_of_tests(dataset: Dataset, count: int) -> str:
-    """The SHA-256 of the first `count` test puzzles and answers: scores on the same digest can be compared."""
-    hasher = hashlib.sha256(dataset.puzzle.model_dump_json().encode())
-    for grids in (dataset.test.questions, dataset.test.answers):
-        for array in (grids.cells[:count], grids.shapes[:count]):
-            hasher.update(np.ascontiguousarray(array).data)
-    return hasher.hexdigest()

@@ -45,7 +45,7 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
     )
     valid_E = valid_first_answers(ranking, data)
     scores = vote_scores(ranking, data, settings.ks, valid_E)
-    write_answers(run / "answers", ranking, data)
+    write_answers(run / "answers", ranking, data, valid_E)
     write_json(run / "vote.json", scores)
     inputs = {"dataset": dataset, "predictions": run / "predictions"}
     provenance.write(run / "vote.provenance.json", "vote", inputs=inputs, settings=settings)

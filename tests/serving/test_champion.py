@@ -15,11 +15,11 @@ from mlflow_server import free_port, mlflow_server
 from platform_server import Platform
 
 from hrm.errors import UserError
+from hrm.evaluation.paired import Paired
 from hrm.serving import champion as rule
 from hrm.serving.by_hand import promote, rollback
 from hrm.serving.champion import decide
 from hrm.serving.history import State
-from hrm.serving.paired import Paired
 from hrm.tracking.server import connect
 
 TESTS_DIR = Path(made_up_versions.__file__).parent

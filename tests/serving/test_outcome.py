@@ -6,8 +6,9 @@ import numpy as np
 import small_run
 
 from hrm.data.dataset import Dataset
+from hrm.evaluation.same_tests import digest_of_tests
 from hrm.puzzles.base import Examples, Grids
-from hrm.serving.outcome import Outcome, digest_of_tests
+from hrm.serving.outcome import Outcome
 
 
 def test_the_digest_is_that_of_the_tests_looked_at(sudoku: Dataset) -> None:

@@ -36,6 +36,23 @@ class Paired:
         """See `sign_test`."""
         return sign_test(self.only_new, self.only_old)
 
+    def rows(self, new: str, old: str) -> list[tuple[str, int]]:
+        """Who solves how many, in words; the models are called `new` and `old`."""
+        return [
+            ("solved by both", self.both),
+            (f"by {new} alone", self.only_new),
+            (f"by {old} alone", self.only_old),
+            ("by none", self.none),
+        ]
+
+    def verdict(self, new: str, old: str, unit: str = "puzzle") -> str:
+        """Whether one is better, in words; `unit` is what the counts are of."""
+        test = f"p = {self.p_value:.2g} (exact two-sided sign test over {unit}s, level {LEVEL:g})"
+        if self.p_value >= LEVEL:
+            return f"No more than chance: {test}."
+        better, worse = (new, old) if self.only_new > self.only_old else (old, new)
+        return f"{better} is better than {worse} by more than chance: {test}."
+
     @property
     def new_is_better(self) -> bool:
         """Whether the new model solves more, by more than chance."""

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from hrm.serving.paired import Paired, sign_test
+from hrm.evaluation.paired import Paired, sign_test
 
 COUNTS = st.integers(0, 400)
 
