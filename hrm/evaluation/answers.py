@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.artifacts import write_json, written_beside
+from hrm.artifacts import write_json, write_text, written_beside
 from hrm.data.dataset import Dataset
 from hrm.evaluation.same_tests import digest_of_tests
 from hrm.evaluation.score import ARC_PRIZE_ATTEMPTS
+from hrm.evaluation.tasks import Tasks
 from hrm.evaluation.vote import UNSEEN, Ranking
 
 FORMAT = 1
@@ -25,8 +26,11 @@ def write_answers(path: Path, ranking: Ranking, dataset: Dataset, valid_E: NDArr
 
     `answers.json` has one test puzzle a line: its group, which of the group's test inputs it is, the question, how many
     copies voted, how many different answers they gave, the rank of the true answer (1 the best, null when nobody gave
-    it), and the best answers; where rules can tell, also whether the first answer is valid. The digest of the test
-    puzzles is in the header. For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize.
+    it), where rules can tell whether the first answer is valid, and the best answers. Its header has the test puzzles'
+    digest.
+
+    For kinds with `arc_prize`, `submission.json` is in the format of the ARC Prize, and `tasks.csv` has for each task
+    the K from which on pass@K counts it, and its share of the ARC Prize score.
 
     Args:
         path: the folder.
@@ -47,6 +51,7 @@ def write_answers(path: Path, ranking: Ranking, dataset: Dataset, valid_E: NDArr
             stream.write(",\n".join(lines) + "\n]}\n")
         if dataset.puzzle.arc_prize:
             write_json(folder / "submission.json", submission(ranking, dataset))
+            write_text(folder / "tasks.csv", Tasks.of(ranking, dataset).csv())
 
 
 def _entries(ranking: Ranking, dataset: Dataset, valid_E: NDArray[np.bool_] | None) -> Iterator[dict[str, Any]]:

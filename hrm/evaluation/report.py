@@ -24,6 +24,7 @@ from hrm.evaluation.markup import counted, per_cent
 from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.report_curves import curves
 from hrm.evaluation.report_origin import provenance, records_of, settings
+from hrm.evaluation.report_parts import parts
 from hrm.evaluation.report_scores import lede, score_rows, tiles
 from hrm.evaluation.thinking import Thinking
 from hrm.evaluation.trace import Trace, open_trace
@@ -68,6 +69,7 @@ def write_report(
         lede=lede(dataset, evaluate, vote, imported=records.get("train", {}).get("stage") == IMPORT),
         tiles=tiles(evaluate, vote),
         scores="".join(score_rows(evaluate, vote)),
+        parts=parts(ranking, dataset, evaluate, vote),
         curves=curves(run / "curves.csv"),
         thinking=_judgement(predictions, trace),
         failures=failures(ranking, dataset, solved_E, drawn_puzzles),

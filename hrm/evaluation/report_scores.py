@@ -10,7 +10,7 @@ from hrm.data.dataset import Dataset
 from hrm.evaluation.markup import counted, interval, per_cent
 from hrm.evaluation.score import wilson
 
-# Score: label, what it counts, and which count its interval rests on ("" for a mean, which has none).
+# Score: label, what it counts, and which count its interval rests on ("" for a mean, whose interval is on record).
 EVALUATE_ROWS = {
     "exact_accuracy": ("Exact", "puzzles with every cell right, in one answer without voting", "count"),
     "valid_accuracy": ("Valid", "answers that obey all rules, equal to the known solution or not", "count"),
@@ -65,7 +65,7 @@ def score_rows(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator
     """The rows of the table of all scores."""
     for key, (label, meaning, count) in EVALUATE_ROWS.items():
         if key in evaluate:
-            yield _row(label, key, evaluate[key], evaluate.get(count), evaluate["count"], meaning)
+            yield _row(label, key, evaluate[key], _interval(evaluate, key, count), evaluate["count"], meaning)
     if "copies" in evaluate:
         copies = evaluate["copies"]
         meaning = "copies of puzzles with every cell right"
@@ -74,10 +74,17 @@ def score_rows(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator
     for key in _telling(vote):
         first = key.removeprefix("pass@")
         meaning = f"{whole} the true answer " + ("first" if first == "1" else f"among the first {first} candidates")
-        yield _row(key, key, vote[key], vote["tasks"], vote["tasks"], meaning)
+        yield _row(key, key, vote[key], _interval(vote, key, "tasks"), vote["tasks"], meaning)
     for key, (label, meaning, count) in VOTE_ROWS.items():
         if key in vote:
-            yield _row(label, key, vote[key], vote.get(count), vote.get(count, vote["tasks"]), meaning)
+            yield _row(label, key, vote[key], _interval(vote, key, count), vote.get(count, vote["tasks"]), meaning)
+
+
+def _interval(scores: Mapping[str, Any], key: str, count: str) -> tuple[float, float] | None:
+    """The interval of a share of a count, or the one on record; None where there is neither."""
+    if count:
+        return wilson(scores[key], scores[count])
+    return (scores[f"{key}_low"], scores[f"{key}_high"]) if f"{key}_low" in scores else None
 
 
 def _telling(vote: Mapping[str, Any]) -> list[str]:
@@ -87,8 +94,8 @@ def _telling(vote: Mapping[str, Any]) -> list[str]:
     return keys[: enough[0] + 1] if enough else keys
 
 
-def _row(label: str, key: str, value: float, sure: int | None, count: int, meaning: str) -> str:
-    sureness = "" if sure is None else interval(wilson(value, sure))
+def _row(label: str, key: str, value: float, sure: tuple[float, float] | None, count: int, meaning: str) -> str:
+    sureness = "" if sure is None else interval(sure)
     shown = f"{value:.2f}" if key == "steps" else per_cent(value)
     return (
         f'<tr role="row"><th role="rowheader" scope="row">{escape(label)}</th>'

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hrm.data.dataset import Dataset
+from hrm.evaluation.bands import banded
+from hrm.evaluation.bootstrap import bootstrap
 from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.vote import Ranking
 from hrm.puzzles.base import Grids, Ints, PuzzleKind
@@ -26,8 +29,9 @@ VOTED = ("tasks", "test_inputs", "copies")
 def score_names(puzzle: PuzzleKind, ks: Sequence[int]) -> list[str]:
     """Every score that `evaluate.json` or `vote.json` can hold, before either is there."""
     plain = ["exact_accuracy", "exact_accuracy_low", "exact_accuracy_high", "valid_accuracy", "token_accuracy"]
-    voted = [*(f"pass@{k}" for k in ks), "valid@1", *(["arc_prize"] if puzzle.arc_prize else [])]
-    return [*plain, "q_halt_accuracy", "steps", *voted]
+    plain += ["token_accuracy_low", "token_accuracy_high", "q_halt_accuracy", "steps"]
+    prize = ["arc_prize", "arc_prize_low", "arc_prize_high"] if puzzle.arc_prize else []
+    return [*plain, *(f"pass@{k}" for k in ks), "valid@1", *prize]
 
 
 def wilson(fraction: float, count: int) -> tuple[float, float]:
@@ -43,18 +47,28 @@ def wilson(fraction: float, count: int) -> tuple[float, float]:
     return low, high
 
 
+def mean_interval(shares_N: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % interval of a mean of shares: a bootstrap over the cases.
+
+    Where all are the same, drawing them anew knows no spread. Then it is the interval of a share of cases: no mean of
+    shares spreads more widely.
+    """
+    same = bool((shares_N == shares_N[0]).all())
+    return wilson(float(shares_N[0]), len(shares_N)) if same else bootstrap(shares_N)
+
+
 def pass_at(k: int, truth_ranks_E: Ints, groups_E: Ints) -> float:
     """Share of tasks whose every test example has the true answer among its first `k` candidates (published rule)."""
-    return float((_solved_share(k, truth_ranks_E, groups_E) == 1).mean())
+    return float((solved_shares(k, truth_ranks_E, groups_E) == 1).mean())
 
 
 def arc_prize(truth_ranks_E: Ints, groups_E: Ints) -> float:
     """The ARC Prize score: the share of a task's test inputs solved in two attempts, averaged over tasks."""
-    return float(_solved_share(ARC_PRIZE_ATTEMPTS, truth_ranks_E, groups_E).mean())
+    return float(solved_shares(ARC_PRIZE_ATTEMPTS, truth_ranks_E, groups_E).mean())
 
 
-def _solved_share(k: int, truth_ranks_E: Ints, groups_E: Ints) -> NDArray[np.float64]:
-    """For each task the share of its test examples with the true answer among the first `k`."""
+def solved_shares(k: int, truth_ranks_E: Ints, groups_E: Ints) -> NDArray[np.float64]:
+    """(T,) for each task the share of its test examples with the true answer among the first `k`."""
     _, task_E = np.unique(groups_E, return_inverse=True)
     return np.bincount(task_E, weights=truth_ranks_E < k) / np.bincount(task_E)
 
@@ -64,33 +78,39 @@ def valid(puzzle: PuzzleKind, questions: Grids, answers: Grids) -> NDArray[np.bo
     return puzzle.are_valid(questions, answers)
 
 
-def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, float | int | dict[str, float | int]]:
+def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, Any]:
     """The content of `evaluate.json`: scores of the original test puzzles, and under `copies` of all copies.
 
     Exact accuracy counts a puzzle when every labelled token is right, and token accuracy is the mean of the puzzles'
-    shares, as in the release's evaluation. `valid_accuracy` is left out where rules alone cannot judge an answer.
-    `segments` are those of all predictions: the work that was done.
+    shares, as in the release's evaluation, with its bootstrap interval over puzzles. `valid_accuracy` is left out where
+    rules alone cannot judge an answer. Puzzles with ratings are also scored by bands of these. `segments` are those of
+    all predictions: the work that was done.
     """
-    originals = predictions.where(predictions.original)
-    plain = _scores(originals, dataset)
+    original_M = predictions.original
+    originals, valid_M = predictions.where(original_M), _valid_predictions(predictions, dataset)
+    valid_N = None if valid_M is None else valid_M[original_M]
+    plain = _scores(originals, valid_N)
     low, high = wilson(float(plain["exact_accuracy"]), len(originals))
-    scores: dict[str, float | int | dict[str, float | int]] = {
+    token_low, token_high = mean_interval(originals.correct_tokens / originals.labelled_tokens)
+    scores: dict[str, Any] = {
         "exact_accuracy": plain.pop("exact_accuracy"),
         "exact_accuracy_low": low,
         "exact_accuracy_high": high,
         **plain,
+        "token_accuracy_low": token_low,
+        "token_accuracy_high": token_high,
         "segments": int(predictions.steps.sum()),
     }
+    scores |= banded(dataset, originals.examples, {"exact_accuracy": originals.exact, "valid_accuracy": valid_N})
     if len(originals) < len(predictions):
-        scores["copies"] = _scores(predictions, dataset)
+        scores["copies"] = _scores(predictions, valid_M)
     return scores
 
 
-def _scores(predictions: Predictions, dataset: Dataset) -> dict[str, float | int]:
+def _scores(predictions: Predictions, valid_N: NDArray[np.bool_] | None) -> dict[str, float | int]:
     scores: dict[str, float | int] = {"exact_accuracy": float(predictions.exact.mean())}
-    verdicts = _valid_predictions(predictions, dataset)
-    if verdicts is not None:
-        scores["valid_accuracy"] = float(verdicts.mean())
+    if valid_N is not None:
+        scores["valid_accuracy"] = float(valid_N.mean())
     share = predictions.correct_tokens / predictions.labelled_tokens
     return scores | {
         "token_accuracy": float(share.mean()),
@@ -122,8 +142,10 @@ def valid_first_answers(ranking: Ranking, dataset: Dataset) -> NDArray[np.bool_]
 
 def vote_scores(
     ranking: Ranking, dataset: Dataset, ks: Sequence[int], valid_E: NDArray[np.bool_] | None
-) -> dict[str, float | int]:
-    """The content of `vote.json`: pass@K, the kind's own scores, and the counts they rest on.
+) -> dict[str, Any]:
+    """The content of `vote.json`: pass@K, the kind's own scores, the counts they rest on, and pass@K by bands.
+
+    The ARC Prize score is a mean of the tasks' shares, so its interval is a bootstrap over tasks.
 
     Args:
         ranking: the ranked answers.
@@ -132,14 +154,18 @@ def vote_scores(
         valid_E: what `valid_first_answers` says.
     """
     groups_E = dataset.test.groups[ranking.examples]
-    scores: dict[str, float | int] = {f"pass@{k}": pass_at(k, ranking.truth_ranks, groups_E) for k in ks}
+    scores: dict[str, Any] = {f"pass@{k}": pass_at(k, ranking.truth_ranks, groups_E) for k in ks}
     if valid_E is not None:
         scores["valid@1"] = float(valid_E.mean())
     if dataset.puzzle.arc_prize:
+        shares_T = solved_shares(ARC_PRIZE_ATTEMPTS, ranking.truth_ranks, groups_E)
         scores["arc_prize"] = arc_prize(ranking.truth_ranks, groups_E)
-    return scores | {
+        scores["arc_prize_low"], scores["arc_prize_high"] = mean_interval(shares_T)
+    counts = {
         "tasks": len(np.unique(groups_E)),
         "test_inputs": len(ranking),
         "copies": int(ranking.num_votes.max()),
         "predictions": int(ranking.num_votes.sum()),
     }
+    first = {"pass@1": ranking.truth_ranks == 0, "valid@1": valid_E}
+    return {**scores, **counts, **banded(dataset, ranking.examples, first)}

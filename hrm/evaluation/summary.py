@@ -28,7 +28,8 @@ def summary(name: str, run: Path) -> str:
     if "valid_accuracy" in evaluate:
         parts.append(f"{evaluate['valid_accuracy']:.1%} valid")
     passes = ", ".join(f"{key} {vote[key]:.1%}" for key in ("pass@1", "pass@2") if key in vote)
-    parts.append(f"{vote['copies']:,} copies voting: {passes}")
+    prize = f", ARC Prize {vote['arc_prize']:.1%}" if "arc_prize" in vote else ""
+    parts.append(f"{vote['copies']:,} copies voting: {passes}{prize}")
     return "; ".join(parts)
 
 
@@ -44,8 +45,10 @@ def scores_table(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
         low, high = wilson(value, count)
         rows.append(f"| {label} | {value:.1%} | {low:.1%} – {high:.1%} | {count:,} {unit} |")
     if "arc_prize" in vote:
-        # A mean of the tasks' shares: the interval of a share of cases does not hold for it.
-        rows.append(f"| ARC Prize score, {_voted(vote)} | {vote['arc_prize']:.1%} | | {vote['tasks']:,} tasks |")
+        # A mean of the tasks' shares: the interval of a share of cases does not hold for it. Older records have none.
+        bounds = [vote[key] for key in ("arc_prize_low", "arc_prize_high") if key in vote]
+        sure = " {:.1%} – {:.1%}".format(*bounds) if bounds else ""
+        rows.append(f"| ARC Prize score, {_voted(vote)} | {vote['arc_prize']:.1%} |{sure} | {vote['tasks']:,} tasks |")
     return "\n".join(rows)
 
 

@@ -101,19 +101,19 @@ def compare_runs(first: str, second: str) -> str:
     lines = [f"{first} and {second} on the same {paired.count:,} test {unit}s, after voting"]
     lines += [f"  {label:<{width}}  {count:>7,}" for label, count in rows]
     lines += [f"{run.name}: {run.share()}" for run in (one, other)]
-    lines.append(_difference("difference", one.solved_U, other.solved_U))
+    lines.append(_difference("difference", one.solved_U, other.solved_U, unit))
     if one.shares_U is not None and other.shares_U is not None:
         scores = f"{first} {one.shares_U.mean():.1%}, {second} {other.shares_U.mean():.1%}"
-        lines += [f"ARC Prize score: {scores}", _difference("its difference", one.shares_U, other.shares_U)]
+        lines += [f"ARC Prize score: {scores}", _difference("its difference", one.shares_U, other.shares_U, unit)]
     lines.append(paired.verdict(first, second, unit))
     return "\n".join([*lines, *_alone(one, other), *_alone(other, one)])
 
 
-def _difference(label: str, first_U: NDArray[Any], second_U: NDArray[Any]) -> str:
+def _difference(label: str, first_U: NDArray[Any], second_U: NDArray[Any], unit: str) -> str:
     """The difference of two means over the same units."""
     difference_U = first_U.astype(np.float64) - second_U
     low, high = (100 * bound for bound in bootstrap(difference_U))
-    sure = f"95 % bootstrap interval {low:+.1f} to {high:+.1f}" if difference_U.any() else "none in any"
+    sure = f"95 % bootstrap interval {low:+.1f} to {high:+.1f}" if difference_U.any() else f"none in any {unit}"
     return f"{label}: {100 * difference_U.mean():+.1f} points ({sure})"
 
 

@@ -126,6 +126,8 @@ class PuzzleKind(Settings, ABC):
     """Whether each variant has a puzzle id of its own (ARC), or all share id 0."""
     limits: ClassVar[str]
     """What a user of a trained model must know, in a sentence or two."""
+    rating_name: ClassVar[str] = "rating"
+    """What the ratings of its puzzles are."""
     eases: ClassVar[bool] = False
     """Whether a question with some of the answer's cells copied into it is an easier question with the same answer."""
     arc_prize: ClassVar[bool] = False

@@ -31,6 +31,7 @@ class Maze(SquareKind):
 
     characters: ClassVar[str] = CHARACTERS
     legend: ClassVar[Legend] = Legend(FILLS, NAMES, ("", "", "", "S", "G", ""))
+    rating_name: ClassVar[str] = "path length"
     limits: ClassVar[str] = "Solves mazes of this size only. An answer may be wrong: `valid` says so."
 
     def fault(self, question: Bytes, answer: Bytes) -> str | None:

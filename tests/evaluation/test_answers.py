@@ -82,6 +82,7 @@ def test_submission_is_written_for_arc(arc: Dataset, arc_answered: Answered, tmp
     ranking = arc_answered.ranking([True, False, False])
     write_answers(tmp_path / "answers", ranking, arc)
     assert json.loads((tmp_path / "answers/submission.json").read_text()) == submission(ranking, arc)
+    assert (tmp_path / "answers/tasks.csv").read_text() == "task,test_inputs,pass_from_k,arc_prize\nbb,1,2,1\n"
 
 
 def test_ten_answers_are_kept(arc: Dataset, arc_answered: Answered) -> None:

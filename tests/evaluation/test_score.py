@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import Answered
 
 from hrm.data.dataset import Dataset
-from hrm.evaluation.score import evaluation_scores, score_names, valid_first_answers, vote_scores, wilson
+from hrm.evaluation.bootstrap import bootstrap
+from hrm.evaluation.score import (
+    evaluation_scores,
+    mean_interval,
+    score_names,
+    valid_first_answers,
+    vote_scores,
+    wilson,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +40,12 @@ def test_wilson_interval_holds_the_share(count: int, share: float) -> None:
     assert high - low <= wilson(0.5, count)[1] - wilson(0.5, count)[0] + 1e-12
 
 
+def test_a_mean_of_shares_has_a_bootstrap_interval_unless_all_are_the_same() -> None:
+    assert mean_interval(np.zeros(20)) == wilson(0, 20)
+    assert mean_interval(np.full(20, 0.5)) == wilson(0.5, 20)
+    assert mean_interval(np.array([0, 0.5, 1] * 10)) == bootstrap(np.array([0, 0.5, 1] * 10))
+
+
 def test_evaluation_scores_of_originals_and_of_copies(sudoku: Dataset, sudoku_answered: Answered) -> None:
     right = [True, True, False, True, False, False]  # original and copy of three puzzles
     scores = evaluation_scores(sudoku_answered.predictions(right, [1, 1, 1, -1, -1, 0]), sudoku)
@@ -42,6 +57,8 @@ def test_evaluation_scores_of_originals_and_of_copies(sudoku: Dataset, sudoku_an
         "exact_accuracy_high": high,
         "valid_accuracy": pytest.approx(1 / 3),
         "token_accuracy": pytest.approx((1 + 2 * 15 / 16) / 3),
+        "token_accuracy_low": 15 / 16,
+        "token_accuracy_high": 1,
         "q_halt_accuracy": pytest.approx(2 / 3),
         "steps": 2,
         "count": 3,
@@ -90,6 +107,9 @@ def test_vote_scores_of_arc(arc: Dataset, arc_answered: Answered) -> None:
         "pass@1": 0,
         "pass@2": 1,
         "arc_prize": 1,
+        # One task: drawn anew it is always the same.
+        "arc_prize_low": wilson(1, 1)[0],
+        "arc_prize_high": 1,
         "tasks": 1,
         "test_inputs": 1,
         "copies": 3,

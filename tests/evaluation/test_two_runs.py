@@ -99,7 +99,7 @@ def test_what_the_stage_writes_is_what_is_compared(
     assert "  by one alone          1" in lines
     assert lines[-1] == "solved by one alone, puzzles counted from 0: 1"
     assert said(capsys, "two", "two")[7:] == [
-        "difference: +0.0 points (none in any)",
+        "difference: +0.0 points (none in any puzzle)",
         "No more than chance: p = 1 (exact two-sided sign test over puzzles, level 0.05).",
     ]
     assert "task: 100.0% solved (95 % interval 20.7% to 100.0%)" in said(capsys, "task", "task")
