@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -18,7 +18,7 @@ from pydantic import Field
 
 from hrm.errors import UserError
 from hrm.puzzles import dihedral
-from hrm.puzzles.arc_tasks import COLOURS, EVALUATION, MAX_SIZE, Pair, read_source, to_grid
+from hrm.puzzles.arc_tasks import COLOURS, EVALUATION, MAX_SIZE, Pair, TaskFile, read_source, to_grid
 from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Rng, Table
 from hrm.puzzles.drawing import Legend, svg_grid
 from hrm.puzzles.steps import Step
@@ -80,10 +80,25 @@ class Arc(PuzzleKind):
         Raises:
             UserError: naming file and place of the first thing that is wrong.
         """
+        entries = [entry for source in sources for entry in read_source(source)]
+        table = self.table(entries)
+        if not table.names:
+            raise UserError(
+                f"{', '.join(map(str, sources))}: none of {len(entries)} tasks fits canvas_size = {self.canvas_size}; "
+                "give a larger one"
+            )
+        return table
+
+    def table(self, entries: Iterable[TaskFile]) -> Table:
+        """Tasks as a table, without those that are too large for the canvas; `read` says what is in which split.
+
+        Raises:
+            UserError: when two have the same name.
+        """
         files: dict[str, Path] = {}
         splits: dict[str, list[tuple[int, Pair]]] = {"train": [], "test": []}
         names: list[str] = []
-        for subset, name, file, task in (entry for source in sources for entry in read_source(source)):
+        for subset, name, file, task in entries:
             if name in files:
                 raise UserError(f"{file}: {files[name]} has the same task id; use one of the two sources")
             files[name] = file
@@ -93,11 +108,6 @@ class Arc(PuzzleKind):
             names.append(name)
             splits["train"] += [(group, pair) for pair in task.train]
             splits["test" if subset == EVALUATION else "train"] += [(group, pair) for pair in task.test]
-        if not names:
-            raise UserError(
-                f"{', '.join(map(str, sources))}: none of {len(files)} tasks fits canvas_size = {self.canvas_size}; "
-                "give a larger one"
-            )
         notes = {"left_out_too_large": len(files) - len(names)}
         return Table(names, self._examples(splits["train"]), self._examples(splits["test"]), notes)
 

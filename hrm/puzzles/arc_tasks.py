@@ -41,6 +41,13 @@ class Task:
         return max(int(side) for pair in self.train + self.test for grid in pair for side in grid.shape)
 
 
+TaskFile = tuple[str, str, Path, Task]
+"""Subset, name, file, and the task that is in it."""
+
+UNKNOWN = np.zeros((0, 0), np.uint8)
+"""Stands for an output that is asked for and not known."""
+
+
 def to_grid(rows: Any) -> Bytes:
     """Nested lists of colours as a grid (height, width).
 
@@ -63,31 +70,34 @@ def to_grid(rows: Any) -> Bytes:
     return np.array(rows, dtype=np.uint8)
 
 
-def to_task(content: Any, where: str) -> Task:
+def to_task(content: Any, where: str, *, unanswered: bool = False) -> Task:
     """The content of a task file, checked.
 
     Args:
         content: what the JSON holds.
         where: how messages name the file.
+        unanswered: whether the outputs of test pairs may be left out; they are `UNKNOWN` then.
 
     Raises:
         UserError: naming the place of the first thing that is wrong.
     """
     if not isinstance(content, dict):
         raise UserError(f"{where}: expected an object with the keys train and test")
-    return Task(_pairs(content, "train", where), _pairs(content, "test", where))
+    return Task(_pairs(content, "train", where), _pairs(content, "test", where, unanswered=unanswered))
 
 
-def _pairs(content: dict[str, Any], key: str, where: str) -> list[Pair]:
+def _pairs(content: dict[str, Any], key: str, where: str, *, unanswered: bool = False) -> list[Pair]:
     if key not in content:
         raise UserError(f"{where}: key {key} is missing; a task has train and test")
     pairs = content[key]
     if not isinstance(pairs, list) or not pairs:
         raise UserError(f"{where}: {key}: expected a list of at least one pair")
-    return [
-        (_side(pair, "input", f"{where}: {key}[{number}]"), _side(pair, "output", f"{where}: {key}[{number}]"))
-        for number, pair in enumerate(pairs)
-    ]
+    checked = []
+    for number, pair in enumerate(pairs):
+        place = f"{where}: {key}[{number}]"
+        asked = unanswered and isinstance(pair, dict) and pair.get("output") is None
+        checked.append((_side(pair, "input", place), UNKNOWN if asked else _side(pair, "output", place)))
+    return checked
 
 
 def _side(pair: Any, side: str, where: str) -> Bytes:
@@ -119,7 +129,7 @@ def write_task(task: Task, folder: Path, subset: str, name: str) -> None:
     (folder / subset / f"{name}.json").write_text(text, encoding="utf-8")
 
 
-def read_source(source: Path) -> list[tuple[str, str, Path, Task]]:
+def read_source(source: Path) -> list[TaskFile]:
     """Every task of a raw source as (subset, name, file, task), by subset and then by name.
 
     Raises:
@@ -127,7 +137,7 @@ def read_source(source: Path) -> list[tuple[str, str, Path, Task]]:
     """
     if not source.is_dir():
         raise UserError(f"{source}: no such folder; run `hrm fetch` first")
-    tasks = []
+    tasks: list[TaskFile] = []
     for subset in SUBSETS:
         # Sorted by name, never as the file system lists them: numbers of groups must agree between machines.
         files = sorted((source / subset).glob("*.json"), key=lambda file: file.stem)
