@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from docker_engine import base_image, engine, image, image_tree  # noqa: F401
+from mlflow_server import shared_mlflow  # noqa: F401
 from platform_server import platform  # noqa: F401
 from s3_server import s3  # noqa: F401
 from small_clone import make_clone

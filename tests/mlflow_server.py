@@ -1,4 +1,4 @@
-"""A real MLflow server on sqlite."""
+"""A real MLflow server."""
 
 import os
 import signal
@@ -10,12 +10,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The port of one server for all tests; each takes names of its own."""
+    port = free_port()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow"), port):
+        yield port
+
 
 @contextmanager
-def mlflow_server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """It keeps all it has in the folder, and ends with the block."""
+def mlflow_server(folder: Path, port: int, database: str | None = None) -> Iterator["subprocess.Popen[bytes]"]:
+    """It keeps all it has in the folder, records in another database if one is given, and ends with the block."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", str(folder / "art")]
+    command += [
+        "--backend-store-uri",
+        database or f"sqlite:///{folder}/mlflow.db",
+        "--artifacts-destination",
+        str(folder / "art"),
+    ]
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     environment.pop("MLFLOW_TRACKING_URI", None)
     with (folder / "server.log").open("ab") as log:

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +62,14 @@ def _empty_database() -> Path:
     finally:
         os.chdir(before)
     return Path(folder.name) / "mlflow.db"
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for what another thread or process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def sudoku_dataset(folder: Path, tests: Sequence[str] = SOLVED[1:]) -> Dataset:

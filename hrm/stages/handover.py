@@ -16,8 +16,8 @@ from hrm.artifacts import copied, link_or_copy, written_beside
 from hrm.errors import UserError
 from hrm.settings import SettingsT, validate, whole_again
 
-TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", "mlflow_run.json")
-"""What `train` leaves in a run's folder; the last one only where MLflow could be reached."""
+TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", "mlflow_run.json", "mlflow_points.jsonl")
+"""What `train` leaves in a run's folder; the last two only where MLflow was reached, or does not have every point."""
 VOTED = ("answers", "report.html", "vote.json", "vote.provenance.json")
 """What `vote` adds to what `evaluate` wrote."""
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from hrm.errors import without_credentials
 from hrm.progress import note
+from hrm.tracking.once import once
 from hrm.tracking.run_log import experiment_id
 from hrm.tracking.server import connect, impatient, public_uri, required
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 PIPELINE_RUN = "pipeline_run"
 """The tag of what a pipeline leaves in MLflow: the id of the pipeline's run."""
@@ -43,10 +45,20 @@ def log_failure(experiment: str, pipeline_run: str, message: str) -> str | None:
         if _registered(client, pipeline_run):
             return None
         name = f"{experiment} failed {time.strftime('%Y-%m-%d %H:%M:%S')}"
-        run = client.create_run(experiment_id(client, experiment), run_name=name, tags=tags)
+        where = experiment_id(client, experiment)
+        run = once(
+            lambda: _failed(client, where, pipeline_run),
+            lambda: client.create_run(where, run_name=name, tags=tags),
+        )
         client.set_terminated(run.info.run_id, "FAILED")
     note(f"MLflow at {public_uri()}: the failure is on record as run {run.info.run_id}")
     return str(run.info.run_id)
+
+
+def _failed(client: MlflowClient, experiment: str, pipeline_run: str) -> Run | None:
+    """The failed run that a pipeline has left already: a step may be tried again."""
+    runs = client.search_runs([experiment], f"tags.{PIPELINE_RUN} = '{pipeline_run}'", max_results=1)
+    return runs[0] if runs else None
 
 
 def _registered(client: MlflowClient, pipeline_run: str) -> bool:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
+from hrm.tracking.points import Spool, points_of
 from hrm.tracking.record import Facts
-from hrm.tracking.run_log import RunLog, read_points
+from hrm.tracking.run_log import RunLog
 from hrm.tracking.server import connect, impatient, required
 
 
@@ -28,13 +29,14 @@ def log_finished(run: Path, name: str, dataset: Path) -> str:
     """
     require_finished(run, name)
     facts = Facts.read(name, run, open_dataset(dataset))
-    points = read_points(run / "curves.csv")
+    points = points_of(run)
     with required("log the run"):
         with impatient():
             connect().search_experiments(max_results=1)
         log = RunLog.open(run, facts)
         log.log_points(points)
         log.finish(run, "FINISHED")
+    Spool(run).clear()
     return log.run_id
 
 

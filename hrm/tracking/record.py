@@ -18,6 +18,8 @@ from hrm.tracking.server import public_uri
 
 PLACE = "mlflow_run.json"
 """The file of a run's folder that says where it was logged to."""
+KEY = "hrm.key"
+"""The tag of a run that its `mlflow_run.json` names too."""
 IMPORT = "import"
 """The stage of a record of weights that were not trained here, and whose dataset is not known."""
 LONGEST_PARAMETER = 500
@@ -93,6 +95,9 @@ class Place:
     """Without credentials."""
     experiment: str
     run_id: str
+    """Empty until the server has told it."""
+    key: str = ""
+    """The tag by which the run is found when the answer that tells its id did not arrive."""
 
     def write(self, run: Path) -> None:
         """Keep it in the run's folder."""
@@ -107,7 +112,7 @@ class Place:
         try:
             place = cls(**read_json(file))
         except TypeError:
-            raise UserError(f"{file}: expected tracking_uri, experiment and run_id; remove the file") from None
+            raise UserError(f"{file}: expected tracking_uri, experiment, run_id and key; remove the file") from None
         return place if place.tracking_uri == public_uri() else None
 
 

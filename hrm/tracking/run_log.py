@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hrm.data.dataset import Dataset
-from hrm.tracking.curves import read_curves
-from hrm.tracking.record import Facts, Place
+from hrm.tracking.once import once
+from hrm.tracking.points import Point
+from hrm.tracking.record import KEY, Facts, Place
 from hrm.tracking.server import artifact_folder, connect, public_uri
 
 if TYPE_CHECKING:
@@ -24,28 +26,6 @@ BATCH = 1000
 """Points that MLflow takes in one request."""
 RECORDS = ("train.json", "curves.csv", "train.provenance.json")
 """Files of a run's folder that become artifacts under `training`."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One value of one curve."""
-
-    metric: str
-    step: int
-    value: float
-    time: int
-    """Milliseconds since 1970. MLflow takes an equal point, time included, only once."""
-
-
-def read_points(curves: Path) -> list[Point]:
-    """The points of a curves file, none where there is no file; all have the file's own time.
-
-    Raises:
-        UserError: when the file is damaged.
-    """
-    rows = read_curves(curves)
-    time = int(curves.stat().st_mtime * 1000) if rows else 0
-    return [Point(metric, step, value, time) for step, values in rows.items() for metric, value in values.items()]
 
 
 class RunLog:
@@ -70,9 +50,12 @@ class RunLog:
             Exception: whatever MLflow raises when it cannot be reached or refuses.
         """
         client = connect()
-        run = known_run(client, folder)
+        place = Place.read(folder)
+        run = None if place is None else known_run(client, place)
         if run is None or any(run.data.params.get(key, value) != value for key, value in facts.parameters.items()):
             run = _new_run(client, folder, facts)
+        elif place is not None and not place.run_id:
+            replace(place, run_id=run.info.run_id).write(folder)
         log = cls(client, run)
         log._log_facts(run, facts)
         return log
@@ -151,29 +134,48 @@ def metric_name(name: str) -> str:
     return re.sub(r"[^\w\-. :/]", "_", name.replace("@", "_at_"))
 
 
-def known_run(client: MlflowClient, folder: Path) -> Run | None:
-    """The run that a folder was logged to, if the present server has it."""
+def known_run(client: MlflowClient, place: Place) -> Run | None:
+    """The run of a place, if the server has it and nobody has deleted it."""
     from mlflow.exceptions import MlflowException
 
-    place = Place.read(folder)
-    if place is None:
-        return None
     try:
-        run = client.get_run(place.run_id)
+        run = client.get_run(place.run_id) if place.run_id else _run_with(client, place)
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
         return None
-    return run if run.info.lifecycle_stage == "active" else None
+    return run if run is not None and run.info.lifecycle_stage == "active" else None
+
+
+def end_run(place: Place) -> None:
+    """Say of a run that nobody will go on with that it was killed, unless it has ended."""
+    client = connect()
+    run = known_run(client, place)
+    if run is not None and run.info.status == "RUNNING":
+        client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _new_run(client: MlflowClient, folder: Path, facts: Facts) -> Run:
     where = experiment_id(client, facts.name)
-    run_name = f"{facts.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
-    run: Run = client.create_run(where, tags=facts.tags, run_name=run_name)
-    experiment = client.get_experiment(where).name
-    Place(public_uri(), experiment, run.info.run_id).write(folder)
+    place = Place(public_uri(), client.get_experiment(where).name, "", secrets.token_hex(8))
+    # First the key: whatever happens to the answer, or to this process, the run is found again.
+    place.write(folder)
+    name = f"{facts.name} {time.strftime('%Y-%m-%d %H:%M:%S')}"
+    run = once(
+        lambda: _run_with(client, place),
+        lambda: client.create_run(where, tags={**facts.tags, KEY: place.key}, run_name=name),
+    )
+    replace(place, run_id=run.info.run_id).write(folder)
     return run
+
+
+def _run_with(client: MlflowClient, place: Place) -> Run | None:
+    """The run that has a place's key."""
+    experiment = client.get_experiment_by_name(place.experiment)
+    if experiment is None:
+        return None
+    runs = client.search_runs([experiment.experiment_id], f"tags.`{KEY}` = '{place.key}'", max_results=1)
+    return runs[0] if runs else None
 
 
 def experiment_id(client: MlflowClient, name: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -125,13 +125,23 @@ def impatient() -> Iterator[None]:
 
     Not for uploads: a server may take its time to store a large model.
     """
-    ours = {name: value for name, value in IMPATIENT.items() if name not in os.environ}
-    os.environ.update(ours)
+    with set_meanwhile({name: value for name, value in IMPATIENT.items() if name not in os.environ}):
+        yield
+
+
+@contextmanager
+def set_meanwhile(variables: Mapping[str, str]) -> Iterator[None]:
+    """Inside, these variables of the environment have these values."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
-        for name in ours:
-            os.environ.pop(name, None)
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 from typing import Literal, Protocol
@@ -13,9 +14,11 @@ from typing import Literal, Protocol
 from hrm.artifacts import remove
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
+from hrm.errors import UserError
 from hrm.progress import warn
-from hrm.tracking.record import PLACE, Facts
-from hrm.tracking.run_log import BATCH, Point, RunLog, read_points
+from hrm.tracking.points import Point, Spool, points_of
+from hrm.tracking.record import PLACE, Facts, Place
+from hrm.tracking.run_log import BATCH, RunLog, end_run
 from hrm.tracking.server import impatient, import_mlflow, public_uri, reason
 from hrm.tracking.weights_and_biases import WandbTracker
 
@@ -44,7 +47,7 @@ def start(run: Path, name: str, settings: TrainSettings, dataset: Dataset, *, re
         settings: of the training, logged as parameters.
         dataset: trained on, logged as input.
         resumed: go on in the run that the folder was logged to before, rather than in a new one. What it lacks of the
-            folder's `curves.csv` is sent first; points up to the last step that it has are left out.
+            folder's points is sent first; points up to the last step that it has are left out.
 
     Raises:
         UserError: when W&B is wanted and cannot start.
@@ -73,8 +76,9 @@ class _Together:
 class MlflowTracker:
     """Logs to MLflow from a thread of its own, so that the training never waits for it.
 
-    While the server cannot be reached, points are kept and sent again later; MLflow takes a point that it already has
-    as the same one.
+    Until the run is complete there, every point is on the disk as well: what an absent server or a killed process left
+    out is sent later, by this run, by the one that resumes it, or by `log_finished`. MLflow takes a point that it
+    already has as the same one, so a batch whose answer was lost may be sent again.
     """
 
     INTERVAL = 2.0
@@ -87,15 +91,21 @@ class MlflowTracker:
     def __init__(self, run: Path, facts: Facts, *, resume: bool) -> None:
         self._run = run
         self._facts = facts
-        # What a run before it was stopped could not send is in its curves.
-        self._pending = deque(read_points(run / "curves.csv") if resume else [])
+        self._spool = Spool(run)
+        self._before: Place | None = None  # what the folder was logged to, where training begins anew
+        if not resume:
+            with suppress(UserError):
+                self._before = Place.read(run)
+            remove(run / PLACE)
+            self._spool.clear()
+        # Also what the run could not send before it was stopped.
+        self._pending = deque(points_of(run) if resume else [])
         self._log: RunLog | None = None
         self._failing = False
+        self._unwritten = False
         self._complete = False
         self._closed = threading.Event()
         self._status: Status = "FINISHED"
-        if not resume:
-            remove(run / PLACE)
         import_mlflow()  # here, as two threads that import at once can block each other
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
         self._thread.start()
@@ -103,7 +113,14 @@ class MlflowTracker:
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Add one point to each of some curves."""
         now = int(time.time() * 1000)
-        self._pending.extend(Point(metric, step, float(value), now) for metric, value in values.items())
+        points = [Point(metric, step, float(value), now) for metric, value in values.items()]
+        self._pending.extend(points)
+        try:
+            self._spool.add(points)
+        except OSError as error:
+            if not self._unwritten:
+                warn(f"{self._run}: {error.strerror or error}; should this process be killed, MLflow may lack points")
+            self._unwritten = True
 
     def close(self, status: Status) -> None:
         """Send what is left and end the run; when that fails, say how to log it later."""
@@ -111,10 +128,9 @@ class MlflowTracker:
         self._closed.set()
         self._thread.join(self.PATIENCE if status == "FINISHED" else self.PATIENCE / 12)
         if not self._complete:
-            warn(
-                f"MLflow at {public_uri()} lacks part of this run, which is kept in {self._run}; "
-                f"log it later with: hrm track {self._facts.name}"
-            )
+            name = self._facts.name
+            later = f"log it later with: hrm track {name}" if status == "FINISHED" else f"`hrm train {name}` sends it"
+            warn(f"MLflow at {public_uri()} lacks part of this run, which is kept in {self._run}; {later}")
 
     def _work(self) -> None:
         closing, pause = False, 0.0
@@ -125,6 +141,7 @@ class MlflowTracker:
                     log = self._send()
                     if closing:
                         log.finish(self._run, self._status)
+                        self._spool.clear()
                         self._complete = True
                 self._failing, pause = False, self.INTERVAL
             except Exception as error:  # whatever happens to the log, the training goes on
@@ -134,6 +151,9 @@ class MlflowTracker:
     def _send(self) -> RunLog:
         if self._log is None:
             self._log = RunLog.open(self._run, self._facts)
+        if self._before is not None:
+            before, self._before = self._before, None
+            end_run(before)
         while batch := list(islice(self._pending, BATCH)):
             self._log.log_points(batch)
             for _ in batch:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from hrm.artifacts import link_or_copy, written_beside
 from hrm.errors import UserError
+from hrm.tracking.points import SPOOL
 from hrm.tracking.record import PLACE
 from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
 
@@ -68,7 +69,7 @@ class Workspace:
             moved += [self.checkpoints, *(self.run / name for name in RECORDS)]
         if not moved:
             return None
-        moved.append(self.run / PLACE)  # else the next run would be logged into this one's
+        moved += [self.run / PLACE, self.run / SPOOL]  # else the next run would be logged into this one's
         aside = next(place for number in count(1) if not (place := self.run / f"aside-{number}").exists())
         aside.mkdir()
         for path in moved:

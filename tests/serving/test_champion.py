@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,7 +11,6 @@ import made_up_versions
 import pytest
 import small_run
 from made_up_versions import pending, register
-from mlflow_server import free_port, mlflow_server
 from platform_server import Platform
 
 from hrm.errors import UserError
@@ -28,13 +27,6 @@ TESTS_DIR = Path(made_up_versions.__file__).parent
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small_run.use_embedded_mlflow(tmp_path, monkeypatch)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder, port = tmp_path_factory.mktemp("server"), free_port()
-    with mlflow_server(folder, port):
-        yield f"http://127.0.0.1:{port}"
 
 
 def solves(*rows: range) -> str:
@@ -208,9 +200,9 @@ RACES = [
 
 @pytest.mark.parametrize("versions", RACES, ids=["two equal ones", "four with two each"])
 def test_at_the_same_moment(
-    server: str, monkeypatch: pytest.MonkeyPatch, versions: list[list[str]], request: pytest.FixtureRequest
+    shared_mlflow: int, monkeypatch: pytest.MonkeyPatch, versions: list[list[str]], request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{shared_mlflow}")
     name = f"race-{len(versions)}"
     race(name, versions, {})
     assert len(connect().search_model_versions(f"name = '{name}'")) == sum(map(len, versions))

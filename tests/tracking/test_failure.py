@@ -22,6 +22,9 @@ def test_a_failure_is_found_beside_the_runs(embedded: Path) -> None:
     assert run.data.tags["error"].startswith("could not reach http://host/x: xxx")
     assert len(run.data.tags["error"]) == LONGEST_TAG
     assert "secret" not in str(run.data.tags)
+    # A step that is tried again leaves no second one.
+    assert log_failure("arc-1", "0a1b", message) == run_id
+    assert log_failure("arc-1", "2c3d", message) != run_id
 
 
 def test_an_absent_server_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

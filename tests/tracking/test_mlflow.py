@@ -14,6 +14,8 @@ from mlflow_server import free_port, kill, mlflow_server
 from hrm import tracking
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.tracking import Status
+from hrm.tracking.points import Point, Spool
 from hrm.tracking.server import connect
 from hrm.tracking.tracker import MlflowTracker
 
@@ -21,6 +23,12 @@ from hrm.tracking.tracker import MlflowTracker
 def logged(run: Path) -> Run:
     place = json.loads((run / "mlflow_run.json").read_text())
     return connect().get_run(place["run_id"])
+
+
+def is_known(run: Path) -> bool:
+    """Whether the server has told the id of its run."""
+    place = run / "mlflow_run.json"
+    return place.is_file() and json.loads(place.read_text())["run_id"] != ""
 
 
 def curve(run: Path, metric: str) -> list[tuple[int, float]]:
@@ -111,6 +119,44 @@ def test_a_resumed_training_sends_what_was_lost_with_the_stopped_one(
     assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
 
 
+def test_a_killed_process_takes_no_point_along(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    """Nor one that no curve holds; points keep their times, and one that was written in part does no harm."""
+    spool = Spool(run)
+    sent = [Point("speed/samples_per_second", step, step / 3, 1_700_000_000_000 + step) for step in (10, 20, 30)]
+    spool.add(sent[:2])
+    with (run / "mlflow_points.jsonl").open("a") as stream:
+        stream.write('\n["speed/samples_per_second", 30, 9')
+    spool.add(sent[2:])
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku, resumed=True)
+    follow(tracker, 30, 50)
+    assert [point.metric for point in spool.read()].count("train/loss") == 3
+    tracker.close("FINISHED")
+    assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
+    history = connect().get_metric_history(logged(run).info.run_id, "speed/samples_per_second")
+    assert sorted((point.step, point.value, point.timestamp) for point in history) == [point[1:] for point in sent]
+    assert not (run / "mlflow_points.jsonl").exists()
+
+
+def test_a_run_that_was_killed_and_begun_anew_has_ended(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    killed = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(killed, 10, 20)
+    small_run.wait_until(lambda: is_known(run) and logged(run).data.metrics != {})
+    first = logged(run).info.run_id
+    assert connect().get_run(first).info.status == "RUNNING"
+    tracking.start(run, "small", small_run.SETTINGS, sudoku).close("FINISHED")
+    assert connect().get_run(first).info.status == "KILLED"
+    assert logged(run).info.status == "FINISHED"
+    assert logged(run).data.metrics == {}
+
+
+def test_a_process_killed_before_it_knew_its_run_finds_it(embedded: Path, run: Path, sudoku: Dataset) -> None:
+    run_id = tracking.log_finished(run, "small", sudoku.path)
+    place = json.loads((run / "mlflow_run.json").read_text())
+    (run / "mlflow_run.json").write_text(json.dumps({**place, "run_id": ""}))
+    assert tracking.log_finished(run, "small", sudoku.path) == run_id
+    assert json.loads((run / "mlflow_run.json").read_text()) == place
+
+
 @pytest.mark.parametrize("change", ["not resumed", "other settings"])
 def test_another_training_is_another_run(embedded: Path, run: Path, sudoku: Dataset, change: str) -> None:
     tracking.start(run, "small", small_run.SETTINGS, sudoku).close("FINISHED")
@@ -142,6 +188,7 @@ def test_a_run_of_another_server_is_logged_to_this_one(embedded: Path, run: Path
         "tracking_uri": "sqlite:///mlflow.db",
         "experiment": "small",
         "run_id": run_id,
+        "key": connect().get_run(run_id).data.tags["hrm.key"],
     }
     # A run that this server has lost.
     (run / "mlflow_run.json").write_text(json.dumps({**stranger, "tracking_uri": "sqlite:///mlflow.db"}))
@@ -159,13 +206,6 @@ def test_what_is_no_finished_run_is_refused(embedded: Path, run: Path, sudoku: D
         tracking.log_finished(run, "small", sudoku.path)
 
 
-def wait_for(condition: object, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 def test_a_server_that_dies_and_comes_back(
     tmp_path: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -177,12 +217,12 @@ def test_a_server_that_dies_and_comes_back(
     with mlflow_server(tmp_path, port) as server:
         recovered = tracking.start(run, "small", small_run.SETTINGS, sudoku)
         follow(recovered, 10, 20)
-        wait_for(lambda: (run / "mlflow_run.json").is_file() and len(curve(run, "train/loss")) == 2)
+        small_run.wait_until(lambda: is_known(run) and len(curve(run, "train/loss")) == 2)
         kill(server)
         began = time.monotonic()
         follow(recovered, 30, 40)
         assert time.monotonic() - began < 0.1
-        wait_for(lambda: "training goes on" in caplog.text)
+        small_run.wait_until(lambda: "training goes on" in caplog.text)
     with mlflow_server(tmp_path, port) as server:
         follow(recovered, 50, 50)
         recovered.close("FINISHED")
@@ -193,7 +233,7 @@ def test_a_server_that_dies_and_comes_back(
         # This time it stays away; the run is completed from its own record once there is a server again.
         lost = tracking.start(run, "small", small_run.SETTINGS, sudoku)
         follow(lost, 10, 20)
-        wait_for(lambda: (run / "mlflow_run.json").is_file() and len(curve(run, "train/loss")) == 2)
+        small_run.wait_until(lambda: is_known(run) and len(curve(run, "train/loss")) == 2)
         run_id = logged(run).info.run_id
     caplog.clear()
     follow(lost, 30, 50)
@@ -208,6 +248,18 @@ def test_a_server_that_dies_and_comes_back(
     with mlflow_server(tmp_path, port):
         assert tracking.log_finished(run, "small", sudoku.path) == run_id
         assert curve(run, "train/loss") == [(step, pytest.approx(loss, rel=1e-5)) for step, loss in LOSSES]
+
+
+@pytest.mark.parametrize("status", ["KILLED", "FAILED"])
+def test_a_stopped_run_that_is_not_complete_says_who_sends_the_rest(
+    run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, status: Status
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(tracker, 10, 10)
+    tracker.close(status)
+    assert caplog.messages[-1].endswith("; `hrm train small` sends it")
+    assert len(Spool(run).read()) == 2
 
 
 def test_a_server_that_was_never_there(
