@@ -1,6 +1,7 @@
 """A copy of a run's checkpoints in a bucket, for a machine that may not come back.
 
     s3://bucket/prefix/<name>/step-00001000/curves.csv             the run's history until then
+                                            mlflow_run.json        where it is logged to, if MLflow was reached
                                             model.safetensors ...  the files of the checkpoint
                                             model.json             the last one: a copy that has it is whole
 
@@ -20,6 +21,7 @@ from typing import NamedTuple
 from hrm.artifacts import digest, link_or_copy, read_record, remove, written_beside
 from hrm.errors import UserError
 from hrm.progress import note, warn
+from hrm.tracking.record import PLACE
 from hrm.training.bucket import Bucket
 
 FILES = ("model.safetensors", "training.safetensors", "training.json", "model.json")
@@ -30,6 +32,8 @@ DIGESTS = {
 }
 """Which key of which file says the SHA-256 of which other file."""
 CURVES = "curves.csv"
+HISTORY = (CURVES, PLACE)
+"""Of the run; copied before the checkpoint, and not always there."""
 HELD = ".mirror-"
 """How a folder begins that holds a checkpoint's files until they are copied."""
 
@@ -69,7 +73,7 @@ class Mirror:
             remove(left)
 
     def pull(self) -> Path | None:
-        """Download the newest intact checkpoint, with the curves until then, into the training folder.
+        """Download the newest intact checkpoint, with the run's history until then, into the training folder.
 
         Returns:
             Its folder; None when no checkpoint was ever copied in whole.
@@ -84,10 +88,10 @@ class Mirror:
             if not files.issuperset(FILES):
                 warn(f"{self.bucket.uri}/{step}: skipped, as it was copied in part only")
                 continue
-            if CURVES in files:
-                # Before the checkpoint: a stop in between must not lose the history.
-                with self.bucket.required(), written_beside(self.training / CURVES) as beside:
-                    self.bucket.download(f"{step}/{CURVES}", beside)
+            # Before the checkpoint: a stop in between must not lose the history.
+            for file in files.intersection(HISTORY):
+                with self.bucket.required(), written_beside(self._history(file)) as beside:
+                    self.bucket.download(f"{step}/{file}", beside)
             if (folder := self.fetch(step)) is not None:
                 note(f"{self.bucket.uri}: going on from the mirror's step {int(step.removeprefix('step-')):,}")
                 return folder
@@ -152,6 +156,10 @@ class Mirror:
         if self._idle:
             self.bucket.close()
 
+    def _history(self, file: str) -> Path:
+        """Where one of these files lies."""
+        return self.training.with_name(PLACE) if file == PLACE else self.training / file
+
     def _copies(self) -> dict[str, set[str]]:
         """The files of each checkpoint in the bucket, also of those in part."""
         found: dict[str, set[str]] = {}
@@ -162,13 +170,14 @@ class Mirror:
         return found
 
     def _hold(self, folder: Path) -> Path:
-        """A second name for each file, which outlives the checkpoint; the curves grow, so they are copied."""
+        """A second name for each file, which outlives the checkpoint; what changes later is copied."""
         held = Path(tempfile.mkdtemp(prefix=HELD, dir=self.training))
         try:
             for file in FILES:
                 link_or_copy(folder / file, held / file)
-            if (self.training / CURVES).exists():
-                shutil.copyfile(self.training / CURVES, held / CURVES)
+            for file in HISTORY:
+                if self._history(file).exists():
+                    shutil.copyfile(self._history(file), held / file)
         except OSError:
             remove(held)
             raise
@@ -194,8 +203,8 @@ class Mirror:
             return self._waiting.pop() if self._waiting else None
 
     def _copy(self, push: _Push) -> None:
-        curves = (CURVES,) if (push.held / CURVES).exists() else ()
-        for file in (*curves, *FILES):
+        history = [file for file in HISTORY if (push.held / file).exists()]
+        for file in (*history, *FILES):
             self.bucket.upload(push.held / file, f"{push.step}/{file}")
         with self._lock:
             kept = self._keep | {push.step}  # others may have been pushed meanwhile, but are not there yet

@@ -1,16 +1,22 @@
 """A run whose machine is lost goes on from the mirror, on a real S3 server."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from runs import assert_equal, final_step, stopped
 from s3_server import S3Server
+from small_run import wait_until
 
 from hrm.config import TrainSettings
 from hrm.errors import UserError
 from hrm.stages.train import train
+from hrm.tracking.curves import read_curves
+from hrm.tracking.server import connect
+from hrm.tracking.tracker import MlflowTracker
 from hrm.training.loop import Training
+from hrm.training.saver import Saver
 
 
 @pytest.fixture
@@ -36,6 +42,32 @@ def test_a_new_machine_goes_on(
     train(mirrored, dataset, tmp_path / "found", "tiny")
     assert steps == [20, 25], "not from the start"
     assert_equal(tmp_path / "whole", tmp_path / "found")
+
+
+def test_a_new_machine_goes_on_in_the_same_run_of_mlflow(
+    mirrored: TrainSettings, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is left running, and each point is there once."""
+    monkeypatch.setattr(MlflowTracker, "INTERVAL", 0.01)
+    wait = Saver.save
+
+    def logged_first(self: Saver, *arguments: object, **options: object) -> None:
+        wait_until((tmp_path / "lost/mlflow_run.json").exists)
+        wait(self, *arguments, **options)
+
+    monkeypatch.setattr(Saver, "save", logged_first)
+    stopped(mirrored, dataset, tmp_path / "lost", monkeypatch, before_step=19)
+    place = json.loads((tmp_path / "lost/mlflow_run.json").read_text())
+    shutil.rmtree(tmp_path / "lost")
+    monkeypatch.setattr(Saver, "save", wait)
+    train(mirrored, dataset, tmp_path / "found", "tiny")
+    client = connect()
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert (run.info.run_id, run.info.status) == (place["run_id"], "FINISHED")
+    metric = "train/gradient_norm"
+    steps = [point.step for point in client.get_metric_history(run.info.run_id, metric)]
+    curves = read_curves(tmp_path / "found/curves.csv")
+    assert sorted(steps) == sorted(step for step, row in curves.items() if metric in row) != []
 
 
 def test_another_run_of_the_same_name_has_a_folder_of_its_own(
