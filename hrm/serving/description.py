@@ -8,7 +8,10 @@ from typing import Any
 
 from hrm.config import RegisterSettings
 from hrm.data.dataset import Dataset
+from hrm.evaluation.score import wilson
 from hrm.evaluation.summary import scores_table
+from hrm.serving.origin import Origin
+from hrm.serving.outcome import Outcome
 from hrm.serving.package import example
 from hrm.training.card import LoadedModel
 
@@ -26,8 +29,9 @@ class Story:
     """Content of `evaluate.json`."""
     vote: Mapping[str, Any]
     """Content of `vote.json`."""
-    code: Mapping[str, Any]
-    """The code's part of the training's provenance record."""
+    origin: Origin
+    outcome: Outcome
+    """Which test puzzles it solved."""
     pipeline_run: str = ""
     """The id of the pipeline's run that registers it; empty without one."""
 
@@ -56,13 +60,19 @@ def describe(story: Story, decision: str) -> str:
 
 
 def _published(story: Story) -> str:
+    """The published score beside ours, where ours has the same name."""
     published = story.settings.published
     if published is None:
         return ""
-    return (
-        f"Published for this recipe: {published.value:g} % {published.metric} "
-        f"({published.hardware}, {published.time}).\n\n"
+    text = (
+        f"Published for this recipe: {published.value:g} % {published.metric} ({published.hardware}, {published.time})"
     )
+    ours = {**story.vote, **story.evaluate}.get(published.metric)
+    if isinstance(ours, float):
+        count = story.evaluate["count"] if published.metric in story.evaluate else story.vote["tasks"]
+        low, high = wilson(ours, count)
+        text += f"; here {ours:.1%} of {count:,} (95 % interval {low:.1%} – {high:.1%})"
+    return f"{text}.\n\n"
 
 
 def _data(story: Story) -> str:
@@ -72,14 +82,15 @@ def _data(story: Story) -> str:
         f"- puzzle: {puzzle}\n"
         f"- {len(dataset.train):,} training and {len(dataset.test):,} test examples in {len(dataset.names):,} groups, "
         f"{len(dataset.symmetries):,} variants\n"
-        f"- dataset digest: `{dataset.digest}`"
+        f"- dataset digest: `{dataset.digest}`\n"
+        f"- test digest: `{story.outcome.tests}`"
+        + "".join(f"\n- source {name}, digest: `{digest}`" for name, digest in story.origin.sources.items())
     )
 
 
 def _recipe(story: Story) -> str:
     card = story.loaded.card
     train, model = card.train, card.train.model
-    commit = story.code["git_commit"]
     if card.imported is None:
         trained = (
             f"{card.step:,} steps of {train.batch_size} examples, learning rate {train.optimizer.lr:g}, weight decay "
@@ -91,9 +102,7 @@ def _recipe(story: Story) -> str:
         f"- {story.parameters:,} parameters: hidden {model.hidden}, {model.heads} heads, "
         f"{model.H_layers} + {model.L_layers} blocks, {model.H_cycles} × {model.L_cycles} cycles, "
         f"at most {train.halting.max_steps} segments, {model.positions} positions\n"
-        f"- {trained}\n"
-        f"- code: version {story.code['version']}, digest `{story.code['digest'][:12]}`"
-        + (f", commit `{commit}`" if commit else "")
+        f"- {trained}\n" + "\n".join(f"- {line}" for line in story.origin.lines())
     )
 
 

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
-TOLD = ("decision", "experiment", "puzzle", "parameters", "step", "dataset_digest", "test_digest", "git_commit")
+TOLD = (
+    *("decision", "experiment", "puzzle", "parameters", "step", "hardware", "device_hours"),
+    *("dataset_digest", "test_digest", "git_commit", "parent_run", "pipeline_run"),
+)
 """Tags on a version's page, in reading order."""
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hrm.serving.champion import CHALLENGER, DECISION, PENDING, UNDECIDED, decide
 from hrm.serving.description import Story, describe
 from hrm.serving.history import CHAMPION
-from hrm.serving.outcome import SOLVED, TESTS, Outcome
+from hrm.serving.outcome import SOLVED, TESTS
 from hrm.tracking import PIPELINE_RUN
 from hrm.tracking.run_log import metric_name
 
@@ -19,17 +19,14 @@ SCORE, COUNT = "exact_accuracy", "test_puzzles"
 """Tags of a version: the share of the test puzzles that it solved, and their number."""
 
 
-def add_version(
-    client: MlflowClient, story: Story, model: ModelInfo, run_id: str, outcome: Outcome
-) -> tuple[int, list[str]]:
+def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: str) -> tuple[int, list[str]]:
     """Register a logged model as the newest version and the challenger, and as the champion where it deserves it.
 
     Args:
         client: of MLflow.
         story: what the description is written from.
         model: as it was logged.
-        run_id: of the run that it was logged to.
-        outcome: which test puzzles it solved; logged to the run.
+        run_id: of the run that it was logged to; which test puzzles it solved is logged there as well.
 
     Returns:
         The number of the version, and its aliases, the most important first.
@@ -37,12 +34,12 @@ def add_version(
     ensure_model(client, story.model_name)
     client.update_registered_model(story.model_name, story.settings.description)
     client.set_registered_model_tag(story.model_name, "puzzle", story.dataset.puzzle.kind)
-    client.log_text(run_id, outcome.text(), outcome.artifact)
+    client.log_text(run_id, story.outcome.text(), story.outcome.artifact)
     version = client.create_model_version(
         story.model_name,
         f"models:/{model.model_id}",
         run_id,
-        tags=version_tags(story, outcome),
+        tags=version_tags(story),
         description=describe(story, UNDECIDED),
         model_id=model.model_id,
     )
@@ -51,24 +48,22 @@ def add_version(
     return number, [CHAMPION, CHALLENGER] if decision.verdict == CHAMPION else [CHALLENGER]
 
 
-def version_tags(story: Story, outcome: Outcome) -> dict[str, str]:
+def version_tags(story: Story) -> dict[str, str]:
     """What versions are found and compared by."""
     tags = {
         "experiment": story.name,
         "puzzle": story.dataset.puzzle.kind,
         "dataset_digest": story.dataset.digest,
-        "code_digest": story.code["digest"],
         "parameters": str(story.parameters),
         "step": str(story.loaded.card.step),
         DECISION: PENDING,
-        TESTS: outcome.tests,
-        SOLVED: outcome.artifact,
-        COUNT: str(len(outcome.solved_E)),
+        TESTS: story.outcome.tests,
+        SOLVED: story.outcome.artifact,
+        COUNT: str(len(story.outcome.solved_E)),
         SCORE: str(story.evaluate[SCORE]),
+        **story.origin.tags,
         **{metric_name(key): str(value) for key, value in story.vote.items() if "@" in key or key == "arc_prize"},
     }
-    if commit := story.code["git_commit"]:
-        tags["git_commit"] = commit
     if story.pipeline_run:
         tags[PIPELINE_RUN] = story.pipeline_run
     return tags

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +19,7 @@ from hrm.progress import note
 from hrm.tracking import log_finished
 from hrm.tracking.finished import require_finished
 from hrm.tracking.flat import flat
-from hrm.tracking.run_log import metric_name, short_digest
+from hrm.tracking.run_log import DIGEST_LENGTH, metric_name
 from hrm.tracking.server import as_default, connect, required
 from hrm.training.card import load_model
 
@@ -58,6 +60,8 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str, pi
 def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str) -> Story:
     """What the stages before have left, if it belongs together."""
     from hrm.serving.description import Story
+    from hrm.serving.origin import Origin
+    from hrm.serving.outcome import Outcome
 
     require_finished(run, name)
     loaded = load_model(run / "checkpoints")
@@ -67,14 +71,16 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipe
     for path in (run / "report.html", run / "answers"):
         if not path.exists():
             raise UserError(f"{path}: missing; run `hrm vote {name}` again")
+    opened = open_dataset(dataset)
     return Story(
         name=name,
         settings=settings,
-        dataset=open_dataset(dataset),
+        dataset=opened,
         loaded=loaded,
         evaluate=read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again"),
         vote=read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again"),
-        code=read_record(run / "train.provenance.json", ["code"], f"run `hrm train {name}` again")["code"],
+        origin=Origin.read(name, run, dataset, loaded.card.train.batch_size),
+        outcome=Outcome.of(run / "predictions", opened),
         pipeline_run=pipeline_run,
     )
 
@@ -102,11 +108,11 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     """Log what the registry shows, then make the version."""
     import mlflow
 
-    from hrm.serving.outcome import Outcome
+    from hrm.serving.origin import parent_of
     from hrm.serving.package import log_model
     from hrm.serving.registry import add_version
 
-    outcome = Outcome.of(run / "predictions", story.dataset)
+    story = replace(story, origin=replace(story.origin, parent=parent_of(client, run_id)))
     for file in EVALUATION:
         client.log_artifact(run_id, str(run / file), "evaluation")
     client.log_artifact(run_id, str(run / "report.html"))
@@ -114,7 +120,7 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     with mlflow.start_run(run_id=run_id):
         model = log_model(story.loaded, story.dataset)
     _log_scores(client, story, run_id, model.model_id)
-    version, aliases = add_version(client, story, model, run_id, outcome)
+    version, aliases = add_version(client, story, model, run_id)
     return {
         "name": story.model_name,
         "version": version,
@@ -125,14 +131,25 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
 
 
 def _log_scores(client: MlflowClient, story: Story, run_id: str, model_id: str) -> None:
-    """Every score as a metric of the run and of the model, at the last step of the training."""
-    from mlflow.entities import Metric
+    """Every score as a metric of the run and of the model, at the last step of the training, on the test puzzles."""
+    from mlflow import entities
 
-    now = int(time.time() * 1000)
-    dataset = {"dataset_name": story.name, "dataset_digest": short_digest(story.dataset)}
+    now, outcome = int(time.time() * 1000), story.outcome
+    tests = entities.Dataset(
+        name=f"{story.name} tests",
+        digest=outcome.tests[:DIGEST_LENGTH],
+        source_type="local",
+        source=json.dumps({"uri": story.dataset.path.as_posix()}),
+        profile=json.dumps(
+            {"test_examples": len(outcome.solved_E), "test_digest": outcome.tests, "digest": story.dataset.digest}
+        ),
+    )
+    tags = [entities.InputTag("mlflow.data.context", "evaluation")]
+    client.log_inputs(run_id, datasets=[entities.DatasetInput(tests, tags)])
+    of = {"dataset_name": tests.name, "dataset_digest": tests.digest, "model_id": model_id}
     scores = flat({"evaluate": story.evaluate, "vote": story.vote}, separator="/")
     metrics = [
-        Metric(metric_name(key), float(value), now, story.loaded.card.step, model_id=model_id, **dataset)
+        entities.Metric(metric_name(key), float(value), now, story.loaded.card.step, **of)
         for key, value in scores
         if isinstance(value, int | float)
     ]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 """Points that MLflow takes in one request."""
+DIGEST_LENGTH = 32
+"""Characters of a dataset's digest that MLflow has room for, rounded down from 36."""
 RECORDS = ("train.json", "curves.csv", "train.provenance.json")
 """Files of a run's folder that become artifacts under `training`."""
 
@@ -126,7 +128,7 @@ class RunLog:
 
 def short_digest(dataset: Dataset) -> str:
     """As much of a dataset's digest as MLflow takes for an input: 36 characters at most; the profile holds all 64."""
-    return dataset.digest[:32]
+    return dataset.digest[:DIGEST_LENGTH]
 
 
 def metric_name(name: str) -> str:

@@ -2,11 +2,14 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
-from hrm.config import RegisterSettings
+from hrm.config import PublishedScore, RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.description import Story, describe
+from hrm.serving.origin import Origin, Parent
+from hrm.serving.outcome import Outcome
 from hrm.training.card import LoadedModel
 
 CODE = {"version": "0", "digest": "0" * 64, "git_commit": None}
@@ -16,8 +19,8 @@ VOTE = {"pass@1": 0.5, "tasks": 400, "test_inputs": 419, "copies": 1, "predictio
 @pytest.fixture
 def story(loaded: LoadedModel, sudoku: Dataset) -> Story:
     evaluate = {"exact_accuracy": 0.5, "count": 419}
-    settings = RegisterSettings(description="For a test.")
-    return Story("small", settings, sudoku, loaded, evaluate, VOTE, CODE)
+    settings, outcome = RegisterSettings(description="For a test."), Outcome("7" * 64, np.ones(419, bool))
+    return Story("small", settings, sudoku, loaded, evaluate, VOTE, Origin(CODE, {}), outcome)
 
 
 def test_a_share_of_cases_has_an_interval_and_a_mean_of_shares_the_one_on_record(story: Story) -> None:
@@ -35,3 +38,33 @@ def test_every_row_of_the_scores_has_the_same_columns(story: Story) -> None:
     assert {row.count("|") for row in rows} == {5}
     assert "| ARC Prize score, 1,000 copies voting |" in text
     assert "ARC Prize" not in describe(story, "")
+
+
+def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:
+    origin = Origin(CODE, {"small": "5" * 64}, "NVIDIA H100", 8, 0.25, Parent("7", "abc"))
+    text = describe(dataclasses.replace(story, origin=origin), "")
+    assert f"- source small, digest: `{'5' * 64}`\n" in text
+    assert f"- test digest: `{'7' * 64}`\n" in text
+    assert "- trained on 8 × NVIDIA H100, a process each\n- cost: 15 min on each, 2 device hours\n" in text
+    assert "- part of the run [`abc`](#/experiments/7/runs/abc)\n" in text
+    assert {"hardware": "8 × NVIDIA H100", "device_hours": "2", "parent_run": "abc"}.items() <= origin.tags.items()
+
+
+def test_what_is_not_on_record_is_left_out(story: Story) -> None:
+    text = describe(story, "")
+    assert not [word for word in ("source", "trained on", "cost", "part of") if f"- {word}" in text]
+    assert story.origin.tags == {"code_digest": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("metric", "said"),
+    [
+        ("exact_accuracy", "55 % exact_accuracy (8 GPUs, 10 min); here 50.0% of 419 (95 % interval 45.2% – 54.8%)."),
+        ("pass@1", "55 % pass@1 (8 GPUs, 10 min); here 50.0% of 400 (95 % interval 45.1% – 54.9%)."),
+        ("solved", "55 % solved (8 GPUs, 10 min)."),
+    ],
+)
+def test_ours_stands_beside_the_published_score(story: Story, metric: str, said: str) -> None:
+    published = PublishedScore(metric=metric, value=55.0, hardware="8 GPUs", time="10 min")
+    settings = story.settings.model_copy(update={"published": published})
+    assert f"Published for this recipe: {said}\n" in describe(dataclasses.replace(story, settings=settings), "")

@@ -398,8 +398,11 @@ def test_an_import_is_evaluated_and_registered_as_its_original(
     assert mlflow_run.data.params["model.hidden"] == "32"
     assert not any("optimizer" in name or "epochs" in name for name in mlflow_run.data.params)
     assert mlflow_run.data.tags["mlflow.source.name"] == "hrm checkpoint import --recipe small"
-    (used,) = mlflow_run.inputs.dataset_inputs
-    assert [tag.value for tag in used.tags] == ["evaluation"]
+    used = mlflow_run.inputs.dataset_inputs
+    assert {one.dataset.name: [tag.value for tag in one.tags] for one in used} == {
+        "small": ["evaluation"],
+        "small tests": ["evaluation"],
+    }
 
 
 # -- export ------------------------------------------------------------------------------------------------------------

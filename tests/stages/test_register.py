@@ -13,6 +13,8 @@ import mlflow
 import pytest
 import small_run
 
+from hrm import provenance
+from hrm.artifacts import digest
 from hrm.config import PublishedScore, RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
@@ -124,6 +126,42 @@ def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedd
     assert [row["answer"] for row in json.loads(answers)] == list(small_run.SOLVED)
     assert all(row["valid"] is True for row in json.loads(answers))
     assert not [file for file in (embedded / "mlruns").rglob("*") if file.suffix in {".pkl", ".pickle", ".pt"}]
+
+
+def test_a_version_says_what_it_was_made_of_on_and_by(
+    embedded: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect()
+    parent = client.create_run(client.create_experiment("pipelines")).info
+    run = run_with(embedded / "run", sudoku, HALF)
+    record = json.loads((run / "train.provenance.json").read_text())
+    (run / "train.provenance.json").write_text(
+        json.dumps({**record, "hardware": {"processes": 2, "device": "NVIDIA H100"}})
+    )
+    # 50 steps of 4 examples: 7200 seconds.
+    (run / "train.json").write_text(json.dumps({"steps": 50, "samples_per_second": 200 / 7200}))
+    origin = sudoku.path.with_name("built.provenance.json")
+    provenance.write(origin, "build", inputs={"small": sudoku.path.parent / "raw/small"}, settings=SETTINGS)
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.run_id)
+    for _ in range(2):
+        register(SETTINGS, sudoku.path, run, "small")
+    version = client.get_model_version("small", "2")
+    made = {"hardware": "2 × NVIDIA H100", "device_hours": "4", "parent_run": parent.run_id}
+    assert made.items() <= version.tags.items()
+    for line in (
+        "trained on 2 × NVIDIA H100, a process each",
+        "cost: 2 h on each, 4 device hours",
+        f"test digest: `{version.tags['test_digest']}`",
+        f"source small, digest: `{digest(sudoku.path.parent / 'raw/small')}`",
+        f"part of the run [`{parent.run_id}`](#/experiments/{parent.experiment_id}/runs/{parent.run_id})",
+    ):
+        assert f"- {line}\n" in version.description
+    used = client.get_run(version.run_id).inputs.dataset_inputs
+    assert {one.dataset.name: (one.dataset.digest, one.tags[0].value) for one in used} == {
+        "small": (sudoku.digest[:32], "training"),
+        "small tests": (version.tags["test_digest"][:32], "evaluation"),
+    }
+    assert len(used) == 2
 
 
 def test_only_a_model_that_is_better_by_more_than_chance_becomes_champion(
