@@ -8,9 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import small_run
 import torch
 
-from benchmarks import data
+from benchmarks import data, serve
 from benchmarks.cases import quick_setups
 from benchmarks.plain import Plain
 from benchmarks.table import BEGIN, END, Table, number, put
@@ -100,6 +101,15 @@ def test_a_quick_run_fills_every_table_and_the_page(tmp_path: Path) -> None:
     for table in tables:
         assert text.count(f"### {table.strip()}\n") == 1
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["benchmarks.md", "params.yaml"]
+
+
+def test_a_server_that_answers_anything_but_the_evaluation_is_not_measured(tmp_path: Path) -> None:
+    dataset = small_run.sudoku_dataset(tmp_path)
+    small_run.write_predictions(tmp_path / "run/predictions", dataset, [True, True, True])
+    answers = [{"answer": dataset.puzzle.format(dataset.test.answers.grid(row))} for row in range(3)]
+    serve.require_evaluated(answers, tmp_path, dataset)
+    with pytest.raises(UserError, match="2 of 3 answers over HTTP are not those of `hrm evaluate`"):
+        serve.require_evaluated([answers[1], answers[0], answers[2]], tmp_path, dataset)
 
 
 def test_a_table_takes_the_place_of_its_own_heading_alone(tmp_path: Path) -> None:
