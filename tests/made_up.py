@@ -6,6 +6,7 @@ import numpy as np
 
 from hrm.data.copies import Copies, symmetric_copies
 from hrm.data.dataset import Dataset
+from hrm.evaluation.candidates import Candidates, candidates_in
 from hrm.evaluation.predictions import Predictions, pack
 from hrm.evaluation.vote import Ranking, vote
 from hrm.puzzles.base import Grids
@@ -40,6 +41,10 @@ class Answered:
             correct_tokens=sizes - wrong,
             labelled_tokens=sizes,
         )
+
+    def candidates(self, right_M: list[bool]) -> Candidates:
+        """The different answers."""
+        return candidates_in(self.predictions(right_M), self.dataset)
 
     def ranking(self, right_M: list[bool], q_halt_M: list[float] | None = None) -> Ranking:
         predictions = self.predictions(right_M, q_halt_M)

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.evaluation.predictions import PackedGrids
+from hrm.data.dataset import Dataset
+from hrm.evaluation.predictions import PackedGrids, Predictions
 from hrm.puzzles.base import Bytes, Grids, Ints, PuzzleKind
 
 # Rows unpacked to canvases at a time: about 15 MB for ARC.
@@ -96,6 +97,18 @@ def candidates_of(
     firsts = np.concatenate(first)
     judged = [verdicts for verdicts in valid if verdicts is not None]
     return Candidates(examples, votes, owner_M[firsts], firsts, truth_of, np.concatenate(judged) if judged else None)
+
+
+def candidates_in(predictions: Predictions, dataset: Dataset) -> Candidates:
+    """The candidates for a dataset's test puzzles, and where rules can tell, which of them are valid."""
+    return candidates_of(
+        dataset.puzzle,
+        dataset.test.answers,
+        predictions.answers,
+        predictions.examples,
+        predictions.symmetries,
+        dataset.test.questions,
+    )
 
 
 def mapped_back(puzzle: PuzzleKind, answers: Grids, symmetries_NK: Bytes) -> Grids:

@@ -52,9 +52,15 @@ def line_chart(title: str, lines: Mapping[str, Series]) -> str:
     x = axis(0, max(float(s.steps[-1]) for s in lines.values()), LEFT, WIDTH - RIGHT, most=5, rounded=False)
     y = axis(min([0.0, *lows]), max(highs), HEIGHT - BOTTOM, TOP, most=5)
     summary = ", ".join(f"{name} ends at {short(float(s.values[-1]))}" for name, s in lines.items())
+    paths, legend = drawn_lines(x, y, lines)
+    return figure(title, f"{title} by training step: {summary}", axes(x, y, "step") + paths, legend)
+
+
+def drawn_lines(x: Axis, y: Axis, lines: Mapping[str, Series]) -> tuple[str, str]:
+    """The series as SVG lines, and the items of their legend."""
     paths = "".join(_path(x, y, thinned(s), number) for number, s in enumerate(lines.values(), 1))
     legend = "".join(_legend(name, s, number) for number, (name, s) in enumerate(lines.items(), 1))
-    return figure(title, f"{title} by training step: {summary}", axes(x, y, "step") + paths, legend)
+    return paths, legend
 
 
 def figure(title: str, spoken: str, drawn: str, legend: str = "") -> str:

@@ -17,7 +17,10 @@ from numpy.typing import NDArray
 from hrm.artifacts import write_text
 from hrm.data.dataset import Dataset
 from hrm.evaluation.calibration import calibration, reliability
+from hrm.evaluation.candidates import Candidates
 from hrm.evaluation.drawn import choose, puzzle_card
+from hrm.evaluation.effort import efforts, rules_for
+from hrm.evaluation.effort_chart import effort_section
 from hrm.evaluation.failures import failures
 from hrm.evaluation.halting import halting
 from hrm.evaluation.markup import counted, per_cent
@@ -40,6 +43,7 @@ def write_report(
     run: Path,
     *,
     predictions: Predictions,
+    candidates: Candidates,
     evaluate: Mapping[str, Any],
     vote: Mapping[str, Any],
     solved_E: NDArray[np.bool_],
@@ -55,6 +59,7 @@ def write_report(
         run: the experiment's folder with, where they are there, `curves.csv`, the predictions' trace and the provenance
             records.
         predictions: what was ranked.
+        candidates: the different answers among them.
         evaluate: the content of `evaluate.json`.
         vote: the content of `vote.json`.
         solved_E: which test puzzles the first answer solves, be it the known solution or another valid one.
@@ -71,7 +76,7 @@ def write_report(
         scores="".join(score_rows(evaluate, vote)),
         parts=parts(ranking, dataset, evaluate, vote),
         curves=curves(run / "curves.csv"),
-        thinking=_judgement(predictions, trace),
+        thinking=_judgement(predictions, trace) + _effort(predictions, candidates, trace),
         failures=failures(ranking, dataset, solved_E, drawn_puzzles),
         puzzles=_puzzles(ranking, dataset, trace, solved_E, drawn_puzzles),
         settings=settings(dataset, records),
@@ -110,6 +115,13 @@ def _judgement(predictions: Predictions, trace: Trace | None) -> str:
         f"confidence and the share of right answers lie {per_cent(found.error)} apart on average (expected calibration "
         f"error, {counted(int(found.count.sum()), 'answer')}).</p>{reliability(found)}"
     )
+
+
+def _effort(predictions: Predictions, candidates: Candidates, trace: Trace | None) -> str:
+    """What more votes buy, with all starts and checkpoints there are."""
+    found = list(efforts(predictions, candidates, rules_for(candidates)))
+    starts, checkpoints = max(one.starts for one in found), max(one.checkpoints for one in found)
+    return effort_section([one for one in found if (one.starts, one.checkpoints) == (starts, checkpoints)], trace)
 
 
 def _puzzles(ranking: Ranking, dataset: Dataset, trace: Trace | None, solved_E: NDArray[np.bool_], count: int) -> str:

@@ -105,6 +105,20 @@ def vote(
     """
     asked = questions if rule == "valid" else None
     candidates = candidates_of(puzzle, truths, answers, examples_M, symmetries_MK, asked)
+    return ranked(puzzle, candidates, answers, symmetries_MK, q_halt_M, keep=keep, rule=rule)
+
+
+def ranked(
+    puzzle: PuzzleKind,
+    candidates: Candidates,
+    answers: PackedGrids,
+    symmetries_MK: Bytes,
+    q_halt_M: NDArray[np.float32],
+    *,
+    keep: int = 10,
+    rule: Rule = "votes",
+) -> Ranking:
+    """The same for candidates that are found already; for the rule `valid` with the verdicts on them."""
     if rule == "valid" and candidates.valid is None:
         raise UserError(
             f"vote.rule = valid: no rule tells whether an answer to {puzzle.title} is right; use votes, weighted or "

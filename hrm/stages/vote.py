@@ -9,10 +9,11 @@ from hrm.artifacts import read_record, write_json
 from hrm.config import VoteSettings
 from hrm.data.dataset import open_dataset
 from hrm.evaluation.answers import write_answers
+from hrm.evaluation.candidates import candidates_in
 from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import EVALUATED, valid_first_answers, vote_scores
-from hrm.evaluation.vote import vote as rank
+from hrm.evaluation.vote import ranked
 from hrm.progress import note
 
 
@@ -33,15 +34,9 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
     evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
     if settings.max_copies is not None:
         predictions = predictions.where(predictions.copies < settings.max_copies)
-    ranking = rank(
-        data.puzzle,
-        data.test.answers,
-        predictions.answers,
-        predictions.examples,
-        predictions.symmetries,
-        predictions.q_halt,
-        rule=settings.rule,
-        questions=data.test.questions,
+    candidates = candidates_in(predictions, data)
+    ranking = ranked(
+        data.puzzle, candidates, predictions.answers, predictions.symmetries, predictions.q_halt, rule=settings.rule
     )
     valid_E = valid_first_answers(ranking, data)
     scores = vote_scores(ranking, data, settings.ks, valid_E)
@@ -57,6 +52,7 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         data,
         run,
         predictions=predictions,
+        candidates=candidates,
         evaluate=evaluate,
         vote=scores,
         solved_E=right_E if valid_E is None else right_E | valid_E,

@@ -74,6 +74,7 @@ def page_of(answered: Answered, right_M: list[bool], folder: Path, name: str = "
         dataset,
         run,
         predictions=answered.predictions(right_M),
+        candidates=answered.candidates(right_M),
         evaluate=evaluation_scores(answered.predictions(right_M), dataset),
         vote=vote_scores(ranking, dataset, [1, 2, 10], valid_E),
         solved_E=ranking.truth_ranks == 0,
@@ -90,9 +91,9 @@ def test_page_is_whole_and_needs_nothing_else(sudoku_answered: Answered, tmp_pat
     assert "@import" not in text
     assert len(page.ids) == len(set(page.ids))
     # Four pictures of each of three puzzles but for two missing second answers, two of each of the two failures, two
-    # curves, and the calibration.
-    assert page.pictures == 3 * 4 - 2 + 2 * 2 + 2 + 1
-    assert page.tables == page.captions == 2
+    # curves, the calibration, and accuracy against compute.
+    assert page.pictures == 3 * 4 - 2 + 2 * 2 + 2 + 1 + 1
+    assert page.tables == page.captions == 3
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
 
 
@@ -173,6 +174,7 @@ def test_page_without_curves_or_records(sudoku_answered: Answered, tmp_path: Pat
         dataset,
         run,
         predictions=sudoku_answered.predictions([True] * 6),
+        candidates=sudoku_answered.candidates([True] * 6),
         evaluate=evaluation_scores(sudoku_answered.predictions([True] * 6), dataset),
         vote=vote_scores(ranking, dataset, [1], None),
         solved_E=ranking.truth_ranks == 0,
