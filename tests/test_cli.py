@@ -89,6 +89,8 @@ def test_help_is_quick() -> None:
         (["checkpoint", "import", "step_7", "--recipe", "sudoku-mini"], ["step_7", "no such file"]),
         (["checkpoint", "import", "params.yaml", "--recipe", "sudoku-mini"], ["params.yaml", "tensors alone"]),
         (["checkpoint", "export", "sudoku-mini", "--out", "x"], ["runs/sudoku-mini/checkpoints", "no checkpoint here"]),
+        (["adapt", "arc-mini", "--tasks", "params.yaml"], ["runs/arc-mini/checkpoints", "no checkpoint here"]),
+        (["adapt", "chess", "--tasks", "params.yaml"], ["experiments.chess", "no such experiment"]),
         (["train", "sudoku-mini", "-o", "train.batchsize=3"], ["train.batchsize", "no such setting"]),
         (["train", "sudoku-mini", "--params", "none.yaml"], ["none.yaml", "--params FILE"]),
     ],

@@ -5,6 +5,7 @@ and `experiments` (the catalogue: for each, a block per stage). The settings of 
 on which the stage depends and no other does.
 """
 
+from hrm.config.adapt import AdaptSettings
 from hrm.config.build import BuildSettings
 from hrm.config.evaluate import EvaluateSettings
 from hrm.config.experiment import Experiment, find_experiment, load_experiment, sources_of
@@ -21,6 +22,7 @@ from hrm.config.train import (
 from hrm.config.vote import VoteSettings
 
 __all__ = [
+    "AdaptSettings",
     "Attention",
     "BuildSettings",
     "CheckpointSettings",

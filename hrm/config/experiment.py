@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from hrm.config.adapt import AdaptSettings
 from hrm.config.build import BuildSettings
 from hrm.config.evaluate import EvaluateSettings
 from hrm.config.params import read_params
@@ -31,6 +32,8 @@ class Experiment(Settings):
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     vote: VoteSettings = VoteSettings()
+    adapt: AdaptSettings = AdaptSettings()
+    """Of `hrm adapt` alone; no stage of the chain reads it."""
     register_: Annotated[RegisterSettings, Field(alias="register")]
 
 

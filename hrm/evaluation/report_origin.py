@@ -12,7 +12,7 @@ from hrm.data.dataset import Dataset
 from hrm.evaluation.markup import details
 from hrm.tracking.flat import flat
 
-STAGES = ("build", "train", "evaluate", "vote")
+STAGES = ("build", "train", "adapt", "evaluate", "vote")
 
 
 def records_of(run: Path, dataset: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:

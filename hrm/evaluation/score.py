@@ -84,8 +84,12 @@ def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, A
     Exact accuracy counts a puzzle when every labelled token is right, and token accuracy is the mean of the puzzles'
     shares, as in the release's evaluation, with its bootstrap interval over puzzles. `valid_accuracy` is left out where
     rules alone cannot judge an answer. Puzzles with ratings are also scored by bands of these. `segments` are those of
-    all predictions: the work that was done.
+    all predictions: the work that was done. A puzzle whose answer nobody knows has no labels, and is not scored.
     """
+    segments = int(predictions.steps.sum())
+    predictions = predictions.where(predictions.labelled_tokens > 0)
+    if not len(predictions):
+        return {**dict.fromkeys(EVALUATED, 0.0), "exact_accuracy_high": 1.0, "count": 0, "segments": segments}
     original_M = predictions.original
     originals, valid_M = predictions.where(original_M), _valid_predictions(predictions, dataset)
     valid_N = None if valid_M is None else valid_M[original_M]
@@ -99,7 +103,7 @@ def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, A
         **plain,
         "token_accuracy_low": token_low,
         "token_accuracy_high": token_high,
-        "segments": int(predictions.steps.sum()),
+        "segments": segments,
     }
     scores |= banded(dataset, originals.examples, {"exact_accuracy": originals.exact, "valid_accuracy": valid_N})
     if len(originals) < len(predictions):

@@ -40,9 +40,11 @@ class Traced:
 
     @classmethod
     def of(cls, examples_T: Ints, labels_TL: NDArray[np.int32], found: Found) -> Self:
-        """All that was traced, of examples in ascending order."""
-        right_ST = ((found.tokens_STL == labels_TL) | (labels_TL == IGNORED)).all(axis=2)
-        prefers_ST = found.prefers_ST.copy()
+        """All that was traced, of examples in ascending order; without those whose answer nobody knows."""
+        known_T = (labels_TL != IGNORED).any(axis=1)
+        tokens_STL, labels_TL = found.tokens_STL[:, known_T], labels_TL[known_T]
+        right_ST = ((tokens_STL == labels_TL) | (labels_TL == IGNORED)).all(axis=2)
+        prefers_ST = found.prefers_ST[:, known_T]
         prefers_ST[-1] = True
         stop_T = prefers_ST.argmax(axis=0)
         of_right, of_wrong = (
@@ -50,11 +52,11 @@ class Traced:
         )
         return cls(
             counts=np.stack([right_ST.sum(axis=1), of_right, of_wrong]),
-            examples=examples_T.astype(np.int64),
+            examples=examples_T[known_T].astype(np.int64),
             stops=stop_T + 1,
             right=right_ST[-1],
-            tokens=found.tokens_STL.swapaxes(0, 1),
-            q_halt=found.q_halt_ST.T,
+            tokens=tokens_STL.swapaxes(0, 1),
+            q_halt=found.q_halt_ST[:, known_T].T,
         )
 
     def few(self, tests: int) -> Traced:

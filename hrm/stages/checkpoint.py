@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from hrm import provenance
 from hrm.artifacts import digest, write_json, written_beside
@@ -17,7 +16,7 @@ from hrm.model.hrm import HRM
 from hrm.progress import note
 from hrm.stages.evaluate import check_belongs
 from hrm.stages.published_file import read_published, write_published
-from hrm.training.card import ModelCard, is_intact, load_model, load_weights, newest_card, newest_first
+from hrm.training.card import ModelCard, is_intact, load_model, load_weights, newest_card, newest_first, write_model
 
 
 def import_checkpoint(file: Path, recipe: Experiment, dataset: Path, run: Path, *, step: int = 0) -> None:
@@ -103,10 +102,6 @@ def _is_there(run: Path, card: ModelCard) -> bool:
 
 def _write_run(run: Path, model: HRM, card: ModelCard, origin: dict[str, Any]) -> None:
     """What the later stages need of a run; no training state, for it is not known."""
-    folder = run / "checkpoints" / f"step-{card.step:08d}"
-    folder.mkdir(parents=True)
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
-    card = card.model_copy(update={"weights_digest": digest(folder / "model.safetensors")})
-    write_json(folder / "model.json", card.model_dump(mode="json"))
+    write_model(run / "checkpoints", model, card)
     write_json(run / "train.json", {"parameters": sum(parameter.numel() for parameter in model.parameters())})
     write_json(run / "train.provenance.json", origin)

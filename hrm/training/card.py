@@ -15,10 +15,10 @@ from pathlib import Path
 import torch
 from pydantic import NonNegativeInt, PositiveInt
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from hrm.artifacts import digest, read_json
+from hrm.artifacts import digest, read_json, write_json
 from hrm.config import TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
@@ -216,6 +216,16 @@ def load_weights(model: HRM, weights: Mapping[str, Tensor], where: Path) -> None
                 "the checkpoint does not match the model's settings"
             )
     model.load_state_dict(dict(weights))
+
+
+def write_model(checkpoints: Path, model: HRM, card: ModelCard) -> Path:
+    """Write a model as a checkpoint that predicts, and that no training goes on from; gives its folder."""
+    folder = checkpoints / f"step-{card.step:08d}"
+    folder.mkdir(parents=True)
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
+    card = card.model_copy(update={"weights_digest": digest(folder / "model.safetensors")})
+    write_json(folder / "model.json", card.model_dump(mode="json"))
+    return folder
 
 
 def is_intact(folder: Path) -> bool:

@@ -1,0 +1,130 @@
+"""`hrm adapt`: a trained model learns new tasks from their demonstrations, then answers their tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from hrm import provenance
+from hrm.artifacts import read_json, remove, write_json, written_beside
+from hrm.config import AdaptSettings, Experiment
+from hrm.data.dataset import Dataset, open_dataset
+from hrm.data.new_tasks import NewTasks, build_new_tasks, read_new_tasks, trained_already
+from hrm.errors import UserError
+from hrm.progress import note, warn
+from hrm.puzzles import Arc
+from hrm.stages.asked import answer
+from hrm.stages.evaluate import evaluate
+from hrm.training.adapt import check_adaptable, learn
+from hrm.training.card import LoadedModel, card_of, load_model, write_model
+
+RECORD = "adapt.json"
+
+
+def adapt(experiment: Experiment, tasks: Sequence[Path], checkpoints: Path, dataset: Path, out: Path) -> None:
+    """Write a folder with answers to new tasks; whole, or what was there before stays.
+
+    It holds `dataset/` (the tasks), `checkpoints/` (the adapted model), `predictions/`, `answers/`, `adapt.json` (what
+    was done), `evaluate.json` and provenance records; and where outputs are known, `vote.json` and `report.html`. Until
+    it is whole it is called `<out>.part`; when that is interrupted, the same command goes on after what was learned.
+
+    Args:
+        experiment: its blocks `adapt`, `evaluate` and `vote` say how.
+        tasks: task files, and folders of them.
+        checkpoints: the trained model's; the newest is adapted.
+        dataset: that it was trained on, which is only looked at, if it is there, for tasks that are not new.
+        out: the folder to write.
+
+    Raises:
+        UserError: when a task or the model cannot be used.
+    """
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    loaded = load_model(checkpoints, str(device))
+    puzzle = loaded.card.puzzle
+    if not isinstance(puzzle, Arc):
+        raise UserError(f"{loaded.folder}: a {puzzle.title} needs no adaptation: `hrm solve` answers any")
+    check_adaptable(loaded, experiment.adapt)
+    read = read_new_tasks(puzzle, tasks)
+    for name, task in read.too_large.items():
+        warn(f"{name}: a side of {task.size} cells is more than the model's canvas of {puzzle.canvas_size}; left out")
+
+    settings = experiment.adapt
+    if settings.variants is None:
+        settings = settings.model_copy(update={"variants": experiment.build.variants})
+    work = out.with_name(f"{out.name}.part")
+    data = build_new_tasks(puzzle, read, work / "dataset", variants=settings.variants or 0, seed=settings.seed)
+    not_new = _not_new(loaded, data, dataset)
+    done = {**_learned(loaded, data, settings, work, device), **_about(data, read, not_new)}
+    # A single checkpoint comes of this, and a submission without all test inputs is none.
+    everything = experiment.evaluate.model_copy(update={"max_puzzles": None, "checkpoints": 1})
+    evaluate(everything, data.path, work / "checkpoints", work)
+    scores = answer(experiment, data, read, work)
+    write_json(work / RECORD, {**done, **scores})
+    with written_beside(out) as beside:
+        work.rename(beside)
+    known = (
+        f"pass@2 {scores['pass@2']:.1%} of {scores['scored_tasks']:,} tasks" if scores else "whose outputs are unknown"
+    )
+    note(f"{out}/answers/submission.json: {len(data.test):,} test inputs answered, {known}")
+
+
+def _not_new(loaded: LoadedModel, data: Dataset, dataset: Path) -> dict[str, str]:
+    """The tasks that the model was trained on, and what they are called there; each is warned of."""
+    if not (dataset / "dataset.json").is_file() or open_dataset(dataset).digest != loaded.card.dataset_digest:
+        note(f"{dataset}: not what the model was trained on, so nothing tells whether it knows a task already")
+        return {}
+    not_new = trained_already(data, open_dataset(dataset))
+    for name, known in not_new.items():
+        as_name = "" if name == known else f", as {known}"
+        warn(f"{name}: the model was trained on this task{as_name}; its answer says nothing about new ones")
+    return not_new
+
+
+def _learned(
+    loaded: LoadedModel, data: Dataset, settings: AdaptSettings, work: Path, device: torch.device
+) -> dict[str, Any]:
+    """Write `checkpoints/` and what was learned, unless an interrupted adaptation has done just that."""
+    begun = {
+        "checkpoint": {"step": loaded.card.step, "weights_digest": loaded.card.weights_digest},
+        "dataset_digest": data.digest,
+        "settings": settings.model_dump(mode="json"),
+    }
+    record = work / RECORD
+    done = read_json(record) if record.is_file() else {}
+    if begun.items() <= done.items():
+        note(f"{work}: going on with what was learned")
+        return dict(done)
+    for left in work.iterdir():
+        if left != data.path:
+            remove(left)
+    visits = settings.steps * settings.batch_size / (len(data.symmetries) * data.mean_puzzle_examples)
+    what = "embeddings and weights" if settings.weights else "embeddings"
+    note(f"{len(data.names):,} tasks, {len(data.symmetries):,} variants: learning {what}, {visits:,.0f} visits each")
+    if settings.steps and visits < 1:
+        warn(f"adapt.steps = {settings.steps} leaves variants that are never seen; raise it, or lower adapt.variants")
+    began = time.monotonic()
+    learned = learn(loaded, data, settings, device)
+    card = card_of(loaded.card.train, data).model_copy(update={"step": settings.steps})
+    write_model(work / "checkpoints", learned.model, card)
+    inputs = {"checkpoint": loaded.folder, "dataset": data.path}
+    provenance.write(work / "adapt.provenance.json", "adapt", inputs=inputs, settings=settings)
+    seconds = round(time.monotonic() - began, 1)
+    done = {**begun, "learned": what, "visits": round(visits, 2), "seconds": seconds, "curve": learned.curve}
+    write_json(record, done)
+    return done
+
+
+def _about(data: Dataset, read: NewTasks, not_new: dict[str, str]) -> dict[str, Any]:
+    """What the tasks are, for the record."""
+    return {
+        "tasks": len(data.names),
+        "variants": len(data.symmetries),
+        "demonstrations": len(data.train),
+        "test_inputs": len(data.test),
+        "left_out_too_large": sorted(read.too_large),
+        "trained_already": not_new,
+    }
