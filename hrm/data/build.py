@@ -44,10 +44,10 @@ def _refuse_overlap(table: Table, out: Path) -> None:
 
 def choose(table: Table, settings: BuildSettings) -> Table:
     """The part of a table that the settings ask for: by rating, then a random sample of the training groups."""
-    train, test = table.train, table.test
+    train, tested_N = table.train, np.ones(len(table.test), np.bool_)
     if settings.min_rating:
         train = _keep(train, train.ratings >= settings.min_rating)
-        test = _keep(test, test.ratings >= settings.min_rating)
+        tested_N &= table.test.ratings >= settings.min_rating
     groups = np.unique(train.groups)
     if settings.subsample is not None and settings.subsample < len(groups):
         rng = np.random.Generator(np.random.Philox(settings.seed))
@@ -55,8 +55,11 @@ def choose(table: Table, settings: BuildSettings) -> Table:
         train = _keep(train, np.isin(train.groups, sample))
         if settings.puzzle.has_puzzle_ids:
             # Without a demonstration to learn from, a task's puzzle id means nothing.
-            test = _keep(test, np.isin(test.groups, sample))
-    return _renumber(replace(table, train=train, test=test))
+            tested_N &= np.isin(table.test.groups, sample)
+    sets = table.test_sets
+    if sets is not None:
+        sets = replace(sets, members=sets.members[tested_N])
+    return _renumber(replace(table, train=train, test=_keep(table.test, tested_N), test_sets=sets))
 
 
 def _keep(examples: Examples, kept_N: NDArray[np.bool_]) -> Examples:

@@ -6,6 +6,7 @@ A folder holds
     names.npy                    (G,) group names
     starts.npy  symmetries.npy   group g's variants are rows starts[g]:starts[g+1] of (V, K); the first is the original
     train/  test/                questions.npy answers.npy (N, H, W), *_shapes.npy (N, 2), groups.npy ratings.npy (N,)
+    test/                        where there are several sets, set_names.npy, and sets.npy (N,): the set of each example
 
 A dataset made of a folder in the published layout has other files in `train/`, see `hrm.data.stored`: tokens of every
 variant, and puzzle ids of their own.
@@ -31,10 +32,12 @@ from hrm.data.arrays import open_array
 from hrm.data.stored import StoredExamples, distinct
 from hrm.errors import UserError
 from hrm.puzzles import puzzle_from
-from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Table
+from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Sets, Table
 from hrm.settings import NonNegativeInt, Settings, validate
 
 FORMAT = "hrm-dataset/1"
+MOST_SETS = 24
+"""Where labels of test examples differ more, they name puzzles, not sets."""
 REMEDY = "build the dataset again with `hrm build`"
 
 
@@ -69,6 +72,8 @@ class Dataset:
     """SHA-256 of the content: puzzle settings and every array."""
     notes: dict[str, int]
     """What the reader counted, such as tasks left out."""
+    test_sets: Sets | None = None
+    """The sets of the test examples, where there are several."""
 
     @property
     def seq_len(self) -> int:
@@ -133,7 +138,10 @@ def write_dataset(
     """
     train = table.train if stored is None else stored
     names = np.array([name.encode() for name in table.names], dtype="S")
-    arrays = _arrays(names, starts, symmetries, train, table.test)
+    sets = table.test_sets
+    if sets is not None and not 2 <= len(np.unique(sets.members)) <= MOST_SETS:
+        sets = None
+    arrays = _arrays(names, starts, symmetries, train, table.test, sets)
     header = {
         "format": FORMAT,
         "puzzle": puzzle.model_dump(mode="json"),
@@ -176,6 +184,7 @@ def open_dataset(path: Path) -> Dataset:
         test=_examples(path / "test", header.test_examples, puzzle.canvas),
         digest=header.digest,
         notes=header.notes,
+        test_sets=_sets(path / "test", header.test_examples),
     )
 
 
@@ -188,7 +197,7 @@ def load_names(path: Path, count: int) -> NDArray[np.bytes_]:
 def content_digest(dataset: Dataset) -> str:
     """The digest of what an opened dataset holds, which is `dataset.digest` unless a file was changed."""
     names = load_names(dataset.path, len(dataset.names))
-    arrays = _arrays(names, dataset.starts, dataset.symmetries, dataset.train, dataset.test)
+    arrays = _arrays(names, dataset.starts, dataset.symmetries, dataset.train, dataset.test, dataset.test_sets)
     return _digest(dataset.puzzle, arrays)
 
 
@@ -208,16 +217,36 @@ class _Names(Sequence[str]):
 
 
 def _arrays(
-    names: NDArray[np.bytes_], starts: Ints, symmetries: Bytes, train: Examples | StoredExamples, test: Examples
+    names: NDArray[np.bytes_],
+    starts: Ints,
+    symmetries: Bytes,
+    train: Examples | StoredExamples,
+    test: Examples,
+    sets: Sets | None,
 ) -> dict[str, NDArray[Any]]:
     """Every array by its file, in the order in which they are digested."""
+    of_sets = {}
+    if sets is not None:
+        encoded = np.array([name.encode() for name in sets.names], dtype="S")
+        of_sets = {"test/set_names": encoded, "test/sets": sets.members}
     return {
         "names": names,
         "starts": starts,
         "symmetries": symmetries,
         **{f"train/{name}": array for name, array in _columns(train)},
         **{f"test/{name}": array for name, array in _columns(test)},
+        **of_sets,
     }
+
+
+def _sets(folder: Path, count: int) -> Sets | None:
+    if not (folder / "sets.npy").exists():
+        return None
+    names = [name.decode() for name in _load(folder / "set_names.npy", np.bytes_, (None,))]
+    members = _load(folder / "sets.npy", np.int64, (count,))
+    if ((members < 0) | (members >= len(names))).any():
+        raise UserError(f"{folder}/sets.npy: names no set of set_names.npy; {REMEDY}")
+    return Sets(names, members)
 
 
 def _train_split(folder: Path, count: int, canvas: tuple[int, int]) -> Examples | StoredExamples:

@@ -1,11 +1,11 @@
-"""Scores of some of the test puzzles at a time, by how hard they are.
+"""Scores of some of the test puzzles at a time: by how hard they are, and by the set that they come from.
 
 Shapes: N test puzzles, E those that were answered.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,8 +18,9 @@ from hrm.puzzles.base import Ints, PuzzleKind
 BANDS = 5
 """About as many bands, of as many puzzles each as equal ratings allow."""
 
+BY_SET = "by_set"
 Band = dict[str, float | int]
-"""Shares of the puzzles of a band, by name, and under `count` how many they are."""
+"""Shares of the puzzles of a band or a set, by name, and under `count` how many they are."""
 
 
 def bands(ratings_N: Ints) -> list[tuple[int, int]]:
@@ -46,7 +47,7 @@ def bands(ratings_N: Ints) -> list[tuple[int, int]]:
 def banded(
     dataset: Dataset, examples_E: NDArray[np.integer[Any]], solved: Mapping[str, NDArray[np.bool_] | None]
 ) -> dict[str, Any]:
-    """Shares by band under a key such as `by_rating`; nothing where all test puzzles are rated the same.
+    """Shares by band under a key such as `by_rating`, and under `by_set`; nothing where there are no two of these.
 
     The bands are those of all test puzzles of the dataset, so that runs on it can be compared however many they answer.
 
@@ -55,18 +56,25 @@ def banded(
         examples_E: the test puzzles that were answered.
         solved: by the name of a score, (E,) which puzzles count; None where a kind has no such score.
     """
-    found = bands(dataset.test.ratings)
-    ratings_E = dataset.test.ratings[examples_E]
-    if len(found) < 2 or not len(ratings_E):
-        return {}
-    band_E = np.searchsorted([last for _, last in found], ratings_E)
+    scores = {}
+    if len(found := bands(dataset.test.ratings)) > 1:
+        band_E = np.searchsorted([last for _, last in found], dataset.test.ratings[examples_E])
+        labels = [f"{first}" if first == last else f"{first}-{last}" for first, last in found]
+        scores[key_of(dataset.puzzle)] = _shares(labels, band_E, solved)
+    if dataset.test_sets is not None:
+        scores[BY_SET] = _shares(dataset.test_sets.names, dataset.test_sets.members[examples_E], solved)
+    return scores
+
+
+def _shares(labels: Sequence[str], part_E: Ints, solved: Mapping[str, NDArray[np.bool_] | None]) -> dict[str, Band]:
+    """The shares of each part that has puzzles, by its label."""
     scores: dict[str, Band] = {}
-    for number, (first, last) in enumerate(found):
-        mine_E = band_E == number
+    for number, label in enumerate(labels):
+        mine_E = part_E == number
         if count := int(mine_E.sum()):
             shares = {name: float(of_E[mine_E].mean()) for name, of_E in solved.items() if of_E is not None}
-            scores[f"{first}" if first == last else f"{first}-{last}"] = {**shares, "count": count}
-    return {key_of(dataset.puzzle): scores}
+            scores[label] = {**shares, "count": count}
+    return scores
 
 
 def key_of(puzzle: PuzzleKind) -> str:

@@ -1,4 +1,4 @@
-"""The report's scores of parts of the test puzzles: by how hard they are, and task by task."""
+"""The report's scores of parts of the test puzzles: by how hard they are, by set, and task by task."""
 
 from __future__ import annotations
 
@@ -8,35 +8,43 @@ from typing import Any
 import numpy as np
 
 from hrm.data.dataset import Dataset
-from hrm.evaluation.bands import Band, bands_of
+from hrm.evaluation.bands import BY_SET, Band, bands_of
 from hrm.evaluation.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, axes, axis, figure
 from hrm.evaluation.markup import counted, details, per_cent, short_interval, table
 from hrm.evaluation.score import wilson
 from hrm.evaluation.tasks import Tasks
 from hrm.evaluation.vote import Ranking
 
+Series = Mapping[str, tuple[str, Mapping[str, Band]]]
+"""By what is drawn, such as `voting`: the name of its score, and the parts' scores."""
 APART = 12
 """Pixels between the dots of a band."""
 
 
 def parts(ranking: Ranking, dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
-    """The figure of the bands, where puzzles have ratings, and the table of all tasks, where these are scored."""
+    """The figure of the bands, where puzzles have ratings, and tables of sets and of tasks, where there are such."""
     tasks = _tasks(Tasks.of(ranking, dataset)) if dataset.puzzle.arc_prize else ""
     # Without copies a vote adds nothing to the one answer.
     records = {"one answer": ("exact_accuracy", evaluate)} | (
         {"voting": ("pass@1", vote)} if vote["copies"] > 1 else {}
     )
-    series = {label: (key, dict(bands_of(dataset.puzzle, record))) for label, (key, record) in records.items()}
-    # An evaluation of before has no bands.
-    series = {label: one for label, one in series.items() if one[1]}
-    if not series:
-        return tasks
     name = dataset.puzzle.rating_name
-    folded = details(f"Right answers by {name}, as a table", _table(name, series))
-    return f'<div class="charts">{_chart(name, series)}</div>{folded}{tasks}'
+    bands = _known({label: (key, dict(bands_of(dataset.puzzle, record))) for label, (key, record) in records.items()})
+    sets = _known({label: (key, record.get(BY_SET, {})) for label, (key, record) in records.items()})
+    drawn = f'<div class="charts">{_chart(name, bands)}</div>' if bands else ""
+    if bands:
+        drawn += details(f"Right answers by {name}, as a table", _table(name, bands))
+    if sets:
+        drawn += details("Right answers by set", _table("set", sets))
+    return drawn + tasks
 
 
-def _chart(name: str, series: Mapping[str, tuple[str, Mapping[str, Band]]]) -> str:
+def _known(series: Series) -> Series:
+    """Those that have scores: an evaluation of before has none of parts."""
+    return {label: (key, of_label) for label, (key, of_label) in series.items() if of_label}
+
+
+def _chart(name: str, series: Series) -> str:
     labels = list(next(iter(series.values()))[1])
     x = Axis(0.5, len(labels) + 0.5, (), LEFT, WIDTH - RIGHT)
     y = axis(0, 1, HEIGHT - BOTTOM, TOP, most=5)
@@ -77,7 +85,7 @@ def _mark(at: float, y: Axis, number: int, share: float, count: int) -> str:
     )
 
 
-def _table(name: str, series: Mapping[str, tuple[str, Mapping[str, Band]]]) -> str:
+def _table(name: str, series: Series) -> str:
     rows = []
     for label, (key, of_label) in series.items():
         for band, one in of_label.items():

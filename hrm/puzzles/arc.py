@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,7 +20,7 @@ from pydantic import Field
 from hrm.errors import UserError
 from hrm.puzzles import dihedral
 from hrm.puzzles.arc_tasks import COLOURS, EVALUATION, MAX_SIZE, Pair, TaskFile, read_source, to_grid
-from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Rng, Table
+from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Rng, Sets, Table
 from hrm.puzzles.drawing import Legend, svg_grid
 from hrm.puzzles.steps import Step
 
@@ -87,7 +88,10 @@ class Arc(PuzzleKind):
                 f"{', '.join(map(str, sources))}: none of {len(entries)} tasks fits canvas_size = {self.canvas_size}; "
                 "give a larger one"
             )
-        return table
+        source_of = {name: file.parents[1].name for _, name, file, _ in entries}
+        return replace(
+            table, test_sets=Sets.of([source_of[table.names[group]] for group in table.test.groups.tolist()])
+        )
 
     def table(self, entries: Iterable[TaskFile]) -> Table:
         """Tasks as a table, without those that are too large for the canvas; `read` says what is in which split.

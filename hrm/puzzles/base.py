@@ -103,6 +103,22 @@ class Examples:
 
 
 @dataclass(frozen=True)
+class Sets:
+    """Which set each test example comes from, such as the list that a Sudoku was published in."""
+
+    names: list[str]
+    """Of the sets, each once."""
+    members: Ints
+    """(N,) the set of each example, as a place in `names`."""
+
+    @classmethod
+    def of(cls, labels: Sequence[str]) -> Sets:
+        """The sets that each example's label names."""
+        places = {label: place for place, label in enumerate(dict.fromkeys(labels))}
+        return cls(list(places), np.array([places[label] for label in labels], np.int64))
+
+
+@dataclass(frozen=True)
 class Table:
     """Everything read from the raw files: groups by number, and their examples in the two splits."""
 
@@ -112,6 +128,8 @@ class Table:
     test: Examples
     notes: dict[str, int]
     """Counts worth telling, such as tasks left out because they do not fit the canvas."""
+    test_sets: Sets | None = None
+    """The sets of the test examples, if they are known."""
 
 
 class PuzzleKind(Settings, ABC):

@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from hrm.artifacts import written_beside
 from hrm.errors import UserError
-from hrm.puzzles.base import Bytes, Examples, Grids, Ints, Table
+from hrm.puzzles.base import Bytes, Examples, Grids, Ints, Sets, Table
 
 COLUMNS = ("source", "question", "answer", "rating")
 BLOCK_BYTES = 1 << 23
@@ -107,6 +107,16 @@ def read_table(path: Path, *, length: int, alphabet: Mapping[str, int]) -> Colum
     return columns
 
 
+def read_sets(path: Path) -> list[str]:
+    """What the column `source` of each line of a table says; nothing where there is no such column."""
+    with path.open("rb") as stream:
+        header = _header(path, stream.readline())
+        if COLUMNS[0] not in header:
+            return [""] * _count_lines(path, stream)
+        blocks = [_Block(path, lines, header, text).texts(COLUMNS[0]) for text, lines in _blocks(path, stream)]
+    return [text for block in blocks for text in block]
+
+
 def _header(path: Path, line: bytes) -> list[str]:
     header = line.decode("utf-8-sig", errors="replace").strip().replace('"', "").split(",")
     if missing := [column for column in COLUMNS[1:] if column not in header]:
@@ -157,7 +167,7 @@ def _blocks(path: Path, stream: BinaryIO) -> Iterator[tuple[bytes, Ints]]:
 
 
 def _unquoted(path: Path, block: bytes, lines: Ints) -> bytes:
-    """The same puzzles, a line each, without quotes; only `source`, which nobody reads, can have held what is lost."""
+    """The same puzzles, a line each, without quotes; only `source` can have held what is lost."""
     reader = csv.reader(block.decode("utf-8", errors="replace").split("\n")[:-1])
     lost = str.maketrans(",\n", ";;")
     ends = [*(lines[1:] - lines[0]).tolist(), block.count(b"\n")]
@@ -235,6 +245,13 @@ class _Block:
         self._refuse(wrong, lambda _: f"the {column} is not a whole number; correct the line")
         return values
 
+    def texts(self, column: str) -> list[str]:
+        """The n texts of a column."""
+        starts, widths = self._field(column)
+        places = zip(starts.tolist(), (starts + widths).tolist(), strict=True)
+        text = self._bytes.tobytes()
+        return [text[start:end].decode("utf-8", errors="replace") for start, end in places]
+
     def _field(self, column: str) -> tuple[Ints, Ints]:
         place = self._header.index(column)
         starts = self._edges[:, place] + 1
@@ -283,11 +300,17 @@ def read_rows(sources: Sequence[Path], *, side: int, alphabet: Mapping[str, int]
         parts = [_read_checked(source / f"{split}.csv", side, alphabet, check) for source in sources]
         splits[split] = parts[0] if len(parts) == 1 else _joined(parts)
     train, test = splits["train"], splits["test"]
+    labels = [
+        f"{source.name}/{label}" if len(sources) > 1 else label
+        for source in sources
+        for label in read_sets(source / "test.csv")
+    ]
     return Table(
         names=RowNames(len(train), len(test)),
         train=_examples(train, side, first_group=0),
         test=_examples(test, side, first_group=len(train)),
         notes={},
+        test_sets=Sets.of(labels),
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,13 +17,15 @@ from made_up import Answered, answered
 
 from hrm.config import BuildSettings
 from hrm.data.build import build_dataset
+from hrm.data.check import check_dataset
 from hrm.data.dataset import Dataset, open_dataset
+from hrm.errors import UserError
 from hrm.evaluation.bands import banded, bands
 from hrm.evaluation.report_parts import parts
 from hrm.evaluation.score import arc_prize, evaluation_scores, pass_at, valid_first_answers, vote_scores
 from hrm.evaluation.tasks import Tasks
 from hrm.evaluation.vote import UNSEEN
-from hrm.puzzles import Maze, MazeGenerator
+from hrm.puzzles import Arc, Maze, MazeGenerator
 from hrm.puzzles.base import Examples, Ints
 
 
@@ -149,3 +153,81 @@ def test_each_task_is_in_the_report(arc: Dataset, arc_answered: Answered) -> Non
     text = parts(ranking, arc, scores, vote_scores(ranking, arc, [1, 2], None))
     assert "1 task, each by itself" in text
     assert '<th scope="row">bb</th><td>1</td><td>pass@2</td><td>100.0\N{NO-BREAK SPACE}%</td>' in text
+
+
+def test_the_shares_of_sets(tmp_path: Path) -> None:
+    """The column `source` of Sudokus and mazes; over several sources, with the source's name."""
+    maze_of = {name: tmp_path / "raw" / name for name in ("one", "two")}
+    for number, folder in enumerate(maze_of.values()):
+        folder.mkdir(parents=True)
+        generator = MazeGenerator(size=5, wall_density=(0.3, 0.4), min_path=3 + number, train=3, test=8, seed=number)
+        generator.write(folder)
+    table = maze_of["one"] / "test.csv"
+    lines = table.read_text().splitlines()
+    lines[1:] = [f'"forum, {row % 2}"{line.removeprefix("generated")}' for row, line in enumerate(lines[1:])]
+    table.write_text("\n".join(lines) + "\n")
+    ratings = [int(line.rsplit(",", 1)[1]) for line in lines[1:]]
+    kept = [row % 2 for row, rating in enumerate(ratings) if rating > min(ratings)]
+    assert 0 < len(kept) < 8
+
+    for sources, names in (
+        (["one"], ["forum; 0", "forum; 1"]),
+        (["two"], None),
+        (["one", "two"], ["one/forum; 0", "one/forum; 1", "two/generated"]),
+    ):
+        settings = BuildSettings(puzzle=Maze(size=5), sources=sources, min_rating=min(ratings) + 1)
+        build_dataset(settings, tmp_path / "raw", tmp_path / "built")
+        dataset = check_dataset(tmp_path / "built")
+        if names is None:
+            assert dataset.test_sets is None, "one set needs no score of its own"
+            assert not (tmp_path / "built/test/sets.npy").exists()
+            continue
+        assert dataset.test_sets is not None
+        assert dataset.test_sets.names == names
+        assert dataset.test_sets.members[: len(kept)].tolist() == kept
+        assert (dataset.test_sets.members[len(kept) :] == 2).all()
+
+    count = len(dataset.test)
+    right = [row % 3 == 0 for row in range(count)]
+    copies = answered(dataset, copies=1)
+    scores, ranking = evaluation_scores(copies.predictions(right), dataset), copies.ranking(right)
+    for number, name in enumerate(names):
+        mine = [right[row] for row in range(count) if dataset.test_sets.members[row] == number]
+        assert scores["by_set"][name] == {
+            "exact_accuracy": pytest.approx(np.mean(mine)),
+            "valid_accuracy": pytest.approx(np.mean(mine)),
+            "count": len(mine),
+        }
+    text = parts(ranking, dataset, scores, vote_scores(ranking, dataset, [1], None))
+    assert "Right answers by set" in text
+    assert '<th scope="row">two/generated</th>' in text
+
+
+def test_damaged_sets_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "raw/one").mkdir(parents=True)
+    MazeGenerator(size=5, wall_density=(0.3, 0.4), min_path=3, train=3, test=4, seed=1).write(tmp_path / "raw/one")
+    table = tmp_path / "raw/one/test.csv"
+    table.write_text(table.read_text().replace("generated", "other", 1))
+    build_dataset(BuildSettings(puzzle=Maze(size=5), sources=["one"]), tmp_path / "raw", tmp_path / "built")
+    file = tmp_path / "built/test/sets.npy"
+    assert np.load(file).tolist() == [0, 1, 1, 1]
+    np.save(file, np.array([0, 1, 0, 1]))
+    with pytest.raises(UserError, match="digest"):
+        check_dataset(tmp_path / "built")
+    np.save(file, np.array([0, 1, 2, 1]))
+    with pytest.raises(UserError, match="names no set"):
+        open_dataset(tmp_path / "built")
+
+
+def test_sets_of_arc_are_its_sources(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("one/training/t", "one/evaluation/a", "two/evaluation/b", "two/evaluation/c"):
+        file = tmp_path / "raw" / f"{name}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pairs = [{side: rng.integers(0, 10, (2, 2)).tolist() for side in ("input", "output")} for _ in range(3)]
+        file.write_text(json.dumps({"train": pairs[:2], "test": pairs[2:]}))
+    settings = BuildSettings(puzzle=Arc(canvas_size=3), sources=["one", "two"])
+    build_dataset(settings, tmp_path / "raw", tmp_path / "built")
+    sets = open_dataset(tmp_path / "built").test_sets
+    assert sets is not None
+    assert (sets.names, sets.members.tolist()) == (["one", "two"], [0, 1, 1])
