@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrm.data.dataset import Dataset
+from hrm.data.new_tasks import known_answers
 from hrm.evaluation.score import ARC_PRIZE_ATTEMPTS, solved_shares
 from hrm.evaluation.vote import UNSEEN, Ranking
 from hrm.puzzles.base import Ints
@@ -31,14 +32,15 @@ class Tasks:
 
     @classmethod
     def of(cls, ranking: Ranking, dataset: Dataset) -> Tasks:
-        """The tasks that were answered, in the dataset's order."""
-        groups_E = dataset.test.groups[ranking.examples]
+        """The tasks that were answered and whose outputs are known, in the dataset's order."""
+        known_E = known_answers(dataset)[ranking.examples]
+        groups_E, ranks_E = dataset.test.groups[ranking.examples][known_E], ranking.truth_ranks[known_E]
         groups_T, first_T, count_T = np.unique(groups_E, return_index=True, return_counts=True)
         return cls(
             names=[dataset.names[int(group)] for group in groups_T],
             test_inputs_T=count_T,
-            pass_ranks_T=np.maximum.reduceat(ranking.truth_ranks, first_T),
-            arc_prize_T=solved_shares(ARC_PRIZE_ATTEMPTS, ranking.truth_ranks, groups_E),
+            pass_ranks_T=np.maximum.reduceat(ranks_E, first_T),
+            arc_prize_T=solved_shares(ARC_PRIZE_ATTEMPTS, ranks_E, groups_E),
         )
 
     def rows(self) -> list[tuple[str, int, str, float]]:

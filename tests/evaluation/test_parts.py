@@ -147,6 +147,23 @@ def test_tasks_say_what_both_rules_count(arc_answered: Answered, rows: list[tupl
         assert float(row["arc_prize"]) == pytest.approx(np.mean(mine < 2), abs=1e-5)
 
 
+def test_a_task_with_an_unknown_output_is_not_scored(arc_answered: Answered) -> None:
+    dataset = with_groups(arc_answered.dataset, [0, 0, 1], ["a", "b"])
+    shapes = dataset.test.answers.shapes.copy()
+    ranking = dataclasses.replace(
+        arc_answered.ranking([True] * 3), examples=np.arange(3), truth_ranks=np.array([0, UNSEEN, 1])
+    )
+    for unknown, rows in ((1, ["b,1,2,1"]), (2, ["a,2,,0.5"])):
+        hidden = shapes.copy()
+        hidden[unknown] = 0
+        answers = dataclasses.replace(dataset.test.answers, shapes=hidden)
+        asked = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, answers=answers))
+        assert Tasks.of(ranking, asked).csv().splitlines()[1:] == rows
+    answers = dataclasses.replace(dataset.test.answers, shapes=np.zeros_like(shapes))
+    asked = dataclasses.replace(dataset, test=dataclasses.replace(dataset.test, answers=answers))
+    assert Tasks.of(ranking, asked).csv() == "task,test_inputs,pass_from_k,arc_prize\n"
+
+
 def test_each_task_is_in_the_report(arc: Dataset, arc_answered: Answered) -> None:
     ranking = arc_answered.ranking([True, False, False])
     scores = evaluation_scores(arc_answered.predictions([True, False, False]), arc)
