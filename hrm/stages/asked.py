@@ -13,6 +13,7 @@ from hrm.config import Experiment, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.data.new_tasks import NewTasks, known_answers
 from hrm.evaluation.answers import write_answers
+from hrm.evaluation.candidates import candidates_in
 from hrm.evaluation.predictions import Predictions, open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import pass_at, vote_scores
@@ -75,6 +76,7 @@ def _scored(experiment: Experiment, data: Dataset, predictions: Predictions, run
         data,
         run,
         predictions=predictions,
+        candidates=candidates_in(predictions, data),
         evaluate=evaluate,
         vote=vote,
         solved_E=ranking.truth_ranks == 0,
