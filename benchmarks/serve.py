@@ -109,7 +109,7 @@ def _finished(folder: Path, experiment: Experiment) -> Dataset:
 def require_evaluated(answers: list[dict[str, Any]], folder: Path, dataset: Dataset) -> None:
     """Refuse to measure a server that answers anything but what the evaluation did."""
     predicted = open_predictions(folder / "run/predictions", dataset)
-    grids = predicted.where(predicted.copies == 0).answers.unpack(slice(None))
+    grids = predicted.where(predicted.original).answers.unpack(slice(None))
     expected = [dataset.puzzle.format(grids.grid(row)) for row in range(len(grids))]
     differ = sum(one["answer"] != other for one, other in zip(answers, expected, strict=True))
     if differ:

@@ -9,6 +9,7 @@ from typing import Any
 from hrm.data.dataset import Dataset
 from hrm.evaluation.markup import counted, interval, per_cent
 from hrm.evaluation.score import wilson
+from hrm.evaluation.summary import telling
 
 # Score: label, what it counts, and which count its interval rests on ("" for a mean, whose interval is on record).
 EVALUATE_ROWS = {
@@ -71,7 +72,7 @@ def score_rows(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator
         meaning = "copies of puzzles with every cell right"
         yield _row("Exact, all copies", "exact_accuracy", copies["exact_accuracy"], None, copies["count"], meaning)
     whole = "tasks whose every test input has" if _unit(vote) == "task" else "puzzles that have"
-    for key in _telling(vote):
+    for key in telling(vote):
         first = key.removeprefix("pass@")
         meaning = f"{whole} the true answer " + ("first" if first == "1" else f"among the first {first} candidates")
         yield _row(key, key, vote[key], _interval(vote, key, "tasks"), vote["tasks"], meaning)
@@ -85,13 +86,6 @@ def _interval(scores: Mapping[str, Any], key: str, count: str) -> tuple[float, f
     if count:
         return wilson(scores[key], scores[count])
     return (scores[f"{key}_low"], scores[f"{key}_high"]) if f"{key}_low" in scores else None
-
-
-def _telling(vote: Mapping[str, Any]) -> list[str]:
-    """The pass@K up to the first K that takes in every candidate there can be."""
-    keys = [key for key in vote if key.startswith("pass@")]
-    enough = [place for place, key in enumerate(keys) if int(key.removeprefix("pass@")) >= vote["copies"]]
-    return keys[: enough[0] + 1] if enough else keys
 
 
 def _row(label: str, key: str, value: float, sure: tuple[float, float] | None, count: int, meaning: str) -> str:

@@ -58,11 +58,17 @@ def _counted(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator[t
         if key in evaluate:
             yield label, evaluate[key], evaluate["count"], "test puzzles"
     voted = _voted(vote)
-    for key, value in vote.items():
-        if key.startswith("pass@"):
-            yield f"{key}, {voted}", value, vote["tasks"], "tasks"
+    for key in telling(vote):
+        yield f"{key}, {voted}", vote[key], vote["tasks"], "tasks"
     if "valid@1" in vote:
         yield f"valid first answers, {voted}", vote["valid@1"], vote["test_inputs"], "test puzzles"
+
+
+def telling(vote: Mapping[str, Any]) -> list[str]:
+    """The pass@K up to the first K that takes in every candidate there can be."""
+    keys = [key for key in vote if key.startswith("pass@")]
+    enough = [place for place, key in enumerate(keys) if int(key.removeprefix("pass@")) >= vote["copies"]]
+    return keys[: enough[0] + 1] if enough else keys
 
 
 def _voted(vote: Mapping[str, Any]) -> str:

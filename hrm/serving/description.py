@@ -15,6 +15,11 @@ from hrm.serving.outcome import Outcome
 from hrm.serving.package import example
 from hrm.training.card import LoadedModel
 
+SHARES = ("exact_accuracy", "valid_accuracy", "pass@")
+"""How the names of those scores begin that are shares of independent cases."""
+ROOM = "&emsp;"
+"""A wide space."""
+
 
 @dataclass(frozen=True)
 class Story:
@@ -50,13 +55,19 @@ def describe(story: Story, decision: str) -> str:
     """The Markdown text of a version; `decision` says why it is, or is not, the champion."""
     parts = {
         None: story.settings.description,
-        "Scores": f"{scores_table(story.evaluate, story.vote)}\n\n{_published(story)}{decision}",
+        "Scores": f"{_published(story)}{roomy(scores_table(story.evaluate, story.vote))}",
+        "Decision": decision,
         "Data": _data(story),
         "Recipe": _recipe(story),
         "Use": _use(story),
         "Limits": story.dataset.puzzle.limits,
     }
     return "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items()) + "\n"
+
+
+def roomy(table: str) -> str:
+    """A table whose columns do not touch each other in MLflow, which draws them without any space between."""
+    return table.replace(" | ", f" | {ROOM}")
 
 
 def _published(story: Story) -> str:
@@ -68,7 +79,7 @@ def _published(story: Story) -> str:
         f"Published for this recipe: {published.value:g} % {published.metric} ({published.hardware}, {published.time})"
     )
     ours = {**story.vote, **story.evaluate}.get(published.metric)
-    if isinstance(ours, float):
+    if isinstance(ours, float) and published.metric.startswith(SHARES):
         count = story.evaluate["count"] if published.metric in story.evaluate else story.vote["tasks"]
         low, high = wilson(ours, count)
         text += f"; here {ours:.1%} of {count:,} (95 % interval {low:.1%} – {high:.1%})"

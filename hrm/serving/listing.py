@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from hrm.errors import UserError
 from hrm.evaluation.score import wilson
 from hrm.serving.champion import CHALLENGER
+from hrm.serving.description import ROOM
 from hrm.serving.history import CHAMPION, State
 from hrm.serving.reference import find_model, versions_of
 from hrm.serving.registry import COUNT, SCORE
@@ -71,7 +72,7 @@ def page(client: MlflowClient, version: ModelVersion) -> str:
     parts = [
         f"{title}\n{'=' * len(title)}",
         "\n".join(f"{key.replace('_', ' '):<{width}}  {value}" for key, value in facts.items()),
-        (version.description or "").strip(),
+        (version.description or "").replace(ROOM, "").strip(),
         history(State.read(client, version.name)),
     ]
     return "\n\n".join(part for part in parts if part)

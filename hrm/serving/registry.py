@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hrm.evaluation.summary import scores_table
 from hrm.serving.champion import CHALLENGER, DECISION, PENDING, UNDECIDED, decide
-from hrm.serving.description import Story, describe
+from hrm.serving.description import Story, describe, roomy
 from hrm.serving.history import CHAMPION
 from hrm.serving.outcome import SOLVED, TESTS
 from hrm.tracking import PIPELINE_RUN
@@ -35,6 +36,8 @@ def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: st
     client.update_registered_model(story.model_name, story.settings.description)
     client.set_registered_model_tag(story.model_name, "puzzle", story.dataset.puzzle.kind)
     client.log_text(run_id, story.outcome.text(), story.outcome.artifact)
+    about = f"{story.settings.description}\n\n{roomy(scores_table(story.evaluate, story.vote))}\n"
+    client.set_tag(run_id, "mlflow.note.content", about)
     version = client.create_model_version(
         story.model_name,
         f"models:/{model.model_id}",

@@ -7,7 +7,7 @@ import pytest
 
 from hrm.config import PublishedScore, RegisterSettings
 from hrm.data.dataset import Dataset
-from hrm.serving.description import Story, describe
+from hrm.serving.description import ROOM, Story, describe
 from hrm.serving.origin import Origin, Parent
 from hrm.serving.outcome import Outcome
 from hrm.training.card import LoadedModel
@@ -24,20 +24,35 @@ def story(loaded: LoadedModel, sudoku: Dataset) -> Story:
 
 
 def test_a_share_of_cases_has_an_interval_and_a_mean_of_shares_the_one_on_record(story: Story) -> None:
-    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41}), "")
+    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41}), "").replace(ROOM, "")
     assert "| pass@1, one answer each | 50.0% | 45.1% – 54.9% | 400 tasks |" in text
     assert "| ARC Prize score, one answer each | 41.0% | | 400 tasks |" in text
     bounds = {"arc_prize_low": 0.362, "arc_prize_high": 0.458}
-    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, **bounds}), "")
+    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, **bounds}), "").replace(ROOM, "")
     assert "| ARC Prize score, one answer each | 41.0% | 36.2% – 45.8% | 400 tasks |" in text
 
 
 def test_every_row_of_the_scores_has_the_same_columns(story: Story) -> None:
-    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, "copies": 1000}), "")
+    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, "copies": 1000}), "").replace(ROOM, "")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {5}
     assert "| ARC Prize score, 1,000 copies voting |" in text
     assert "ARC Prize" not in describe(story, "")
+
+
+def test_columns_have_room_between_them(story: Story) -> None:
+    rows = [line for line in describe(story, "").splitlines() if line.startswith("| ")]
+    assert len(rows) == 3
+    for row in rows:
+        _, *others = row.removeprefix("| ").removesuffix(" |").split(" | ")
+        assert [cell[: len(ROOM)] for cell in others] == [ROOM] * 3
+
+
+def test_pass_at_k_ends_where_more_candidates_cannot_be(story: Story) -> None:
+    vote = {**VOTE, "copies": 8, "pass@2": 0.6, "pass@10": 0.7, "pass@100": 0.7}
+    text = describe(dataclasses.replace(story, vote=vote), "")
+    assert "pass@10," in text
+    assert "pass@100" not in text
 
 
 def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:

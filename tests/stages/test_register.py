@@ -18,6 +18,8 @@ from hrm.artifacts import digest
 from hrm.config import PublishedScore, RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.serving.description import ROOM
+from hrm.serving.listing import page
 from hrm.stages.register import register
 from hrm.tracking.server import connect, resolved_uri
 
@@ -91,8 +93,8 @@ def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedd
     assert version.run_id == run_id
     assert version.tags["dataset_digest"] == sudoku.digest
     assert version.tags["exact_accuracy"] == str(2 / 3)
-    text = version.description
-    assert text is not None
+    assert version.description is not None
+    text = version.description.replace(ROOM, "")
     for part in (
         "Solves small Sudokus.",
         "| exact answers | 66.7% | 20.8% – 93.9% | 3 test puzzles |",
@@ -107,6 +109,9 @@ def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedd
 
     mlflow_run = client.get_run(run_id)
     assert mlflow_run.info.status == "FINISHED"
+    about = mlflow_run.data.tags["mlflow.note.content"].replace(ROOM, "")
+    assert about.startswith("Solves small Sudokus.\n\n| score |")
+    assert ROOM not in page(client, version)
     assert mlflow_run.data.metrics["evaluate/exact_accuracy"] == pytest.approx(2 / 3)
     assert mlflow_run.data.metrics["vote/pass_at_1"] == 0.5
     assert mlflow_run.data.metrics["train/loss"] == pytest.approx(0.02)
