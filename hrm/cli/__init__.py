@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 import hrm
-from hrm.cli import adapt, checkpoint, compare, data, experiment, registry, solve
+from hrm.cli import adapt, checkpoint, compare, data, experiment, registry, search, solve
 from hrm.errors import UserError, without_credentials
 from hrm.progress import speak
 
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_verbs(verbs, [loud])
     checkpoint.add_verbs(verbs, [settings, loud])
     adapt.add_verb(verbs, [settings, loud])
+    search.add_verb(verbs, [settings, loud])
     solve.add_verb(verbs, [loud])
     compare.add_verb(verbs, [loud])
     registry.add_verbs(verbs, [loud])

@@ -11,6 +11,7 @@ from hrm.config.evaluate import EvaluateSettings
 from hrm.config.experiment import Experiment, find_experiment, load_experiment, sources_of
 from hrm.config.params import checked, read_params, run_list
 from hrm.config.register import PublishedScore, RegisterSettings
+from hrm.config.search import SearchSettings
 from hrm.config.train import (
     Attention,
     CheckpointSettings,
@@ -33,6 +34,7 @@ __all__ = [
     "OptimizerSettings",
     "PublishedScore",
     "RegisterSettings",
+    "SearchSettings",
     "TrainSettings",
     "VoteSettings",
     "checked",

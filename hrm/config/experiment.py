@@ -14,6 +14,7 @@ from hrm.config.build import BuildSettings
 from hrm.config.evaluate import EvaluateSettings
 from hrm.config.params import read_params
 from hrm.config.register import RegisterSettings
+from hrm.config.search import SearchSettings
 from hrm.config.train import TrainSettings
 from hrm.config.vote import VoteSettings
 from hrm.config.yaml_text import parse
@@ -34,6 +35,8 @@ class Experiment(Settings):
     vote: VoteSettings = VoteSettings()
     adapt: AdaptSettings = AdaptSettings()
     """Of `hrm adapt` alone; no stage of the chain reads it."""
+    search: SearchSettings = SearchSettings()
+    """Of `hrm search` alone, likewise."""
     register_: Annotated[RegisterSettings, Field(alias="register")]
 
 
