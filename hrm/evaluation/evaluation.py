@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from hrm.training.distributed import Processes, joined
 
 WORKING = "evaluating"
 """The working folder, in the run's."""
+SILENCE = 60.0
+"""Seconds between two lines about how far it is."""
 
 
 def run_evaluation(settings: EvaluateSettings, dataset: Path, checkpoints: Sequence[Path], run: Path) -> None:
@@ -108,9 +111,21 @@ def _do(
 ) -> None:
     """This process's share; one model is in memory at a time."""
     loaded: LoadedModel | None = None
-    for checkpoint, number in progress(keys, total=len(keys), desc="evaluate", unit="piece"):
+    for checkpoint, number in _told(keys):
         folder = checkpoints[checkpoint]
         if loaded is None or loaded.folder != folder:
             loaded = None
             loaded = load_checkpoint(folder, str(processes.device))
         pieces.write(checkpoint, number, predict_piece(loaded.model, plan, number, checkpoint))
+
+
+def _told(keys: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The pieces, with a bar; and for a log, which shows none, with a line now and then."""
+    begin = last = time.monotonic()
+    for done, key in enumerate(progress(keys, total=len(keys), desc="evaluate", unit="piece")):
+        now = time.monotonic()
+        if done and now - last >= SILENCE:
+            left = (now - begin) / done * (len(keys) - done)
+            note(f"evaluate: {done:,} of {len(keys):,} pieces, {left / 60:,.0f} min left")
+            last = now
+        yield key

@@ -105,8 +105,10 @@ def _judgement(predictions: Predictions, trace: Trace | None) -> str:
     found = calibration(predictions.q_halt[originals], predictions.exact[originals])
     stops = '<p class="note">This evaluation did not record the answers between segments.</p>'
     if trace is not None:
+        halts = bool((predictions.steps[originals] < trace.segments).any())
+        runs = f"{'up to ' if halts else ''}{counted(trace.segments, 'segment')}"
         stops = (
-            f'<p class="note">Each of {counted(trace.count, "puzzle")} runs {counted(trace.segments, "segment")}. '
+            f'<p class="note">Each of {counted(trace.count, "puzzle")} runs {runs}. '
             "In training a puzzle stops as soon as the model prefers to; the first chart says where that would be.</p>"
             + halting(trace)
         )

@@ -1,7 +1,8 @@
 """How answers come about, segment by segment: counts over all test puzzles, and the answers themselves of a few.
 
 It is kept beside the predictions in one file, whose size the number of puzzles does not change: the answers are those
-of a few that end right and a few that end wrong. Originals only, no symmetric copies.
+of a few that end right and a few that end wrong. Originals only, no symmetric copies, and the newest checkpoint's
+answers; a puzzle that has halted keeps its own.
 
 Shapes: S segments, T traced puzzles.
 """
@@ -44,7 +45,7 @@ class Trace:
 
     @property
     def segments(self) -> int:
-        """How many segments each puzzle took."""
+        """How many segments each puzzle took, or could have taken."""
         return len(self.right)
 
     @property

@@ -45,7 +45,7 @@ def evaluate(settings: EvaluateSettings, dataset: Path, checkpoints: Path, run: 
     if processes == 1:
         run_evaluation(settings, dataset, folders, run)
     else:
-        launch(run_evaluation, [settings, dataset, folders, run], processes)
+        launch(run_evaluation, [settings, dataset, folders, run], processes, "it goes on from its finished pieces")
 
 
 def check_belongs(card: ModelCard, folder: Path, dataset: Dataset) -> None:

@@ -56,7 +56,12 @@ def local_processes(setting: int | str) -> int:
     return int(setting)
 
 
-def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) -> None:
+def launch(
+    work: Callable[..., None],
+    arguments: Sequence[Any],
+    processes: int,
+    again: str = "the run goes on from its last checkpoint",
+) -> None:
     """Run a function in several processes on this machine and wait for them.
 
     A signal goes on to them; they have half a minute to end.
@@ -65,6 +70,7 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
         work: a module's function.
         arguments: its arguments, the same in each process.
         processes: how many.
+        again: what a new start after the loss of a process means.
 
     Raises:
         UserError: when that is what ended a process, or when one was killed.
@@ -102,7 +108,7 @@ def launch(work: Callable[..., None], arguments: Sequence[Any], processes: int) 
             rank, failure = error.get_first_failure()
             if failure.exitcode < 0:
                 what = f"lost process {rank} of {processes}: ended by {failure.signal_name()}"
-                raise UserError(f"{what}; start again: the run goes on from its last checkpoint") from None
+                raise UserError(f"{what}; start again: {again}") from None
             if mistake.is_file():
                 raise UserError(mistake.read_text(encoding="utf-8")) from None
             _end(failure.exitcode)

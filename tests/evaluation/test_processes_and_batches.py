@@ -194,6 +194,22 @@ def test_other_weights_begin_anew(
     assert files(tmp_path / "run") == files(tmp_path / "whole")
 
 
+def test_a_log_tells_how_far_it_is(
+    sudoku: Dataset,
+    checkpoints: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(evaluation_module, "SILENCE", 0.0)
+    small = HALT.model_copy(update={"copies": 4, "batch_size": 8})
+    with caplog.at_level("INFO", logger="hrm"):
+        evaluate(small, sudoku.path, checkpoints, tmp_path)
+    assert [line for line in caplog.messages if "left" in line] == [
+        f"evaluate: {done} of 3 pieces, 0 min left" for done in (1, 2)
+    ]
+
+
 def test_the_record_says_what_was_evaluated(sudoku: Dataset, checkpoints: Path, whole: Path) -> None:
     record = json.loads((whole / "evaluate.provenance.json").read_text())
     assert record["inputs"] == {"dataset": sudoku.digest, "checkpoint": digest(checkpoints / "step-00000040")}
