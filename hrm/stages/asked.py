@@ -13,12 +13,11 @@ from hrm.config import Experiment, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.data.new_tasks import NewTasks, known_answers
 from hrm.evaluation.answers import write_answers
-from hrm.evaluation.candidates import candidates_in
+from hrm.evaluation.candidates import Candidates, candidates_in
 from hrm.evaluation.predictions import Predictions, open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import pass_at, vote_scores
-from hrm.evaluation.vote import UNSEEN, Ranking
-from hrm.evaluation.vote import vote as rank
+from hrm.evaluation.vote import UNSEEN, Ranking, ranked
 
 
 def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path) -> dict[str, Any]:
@@ -35,9 +34,11 @@ def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path) -> 
     Returns:
         The scores, empty where nothing is known.
     """
-    predictions = open_predictions(run / "predictions", data)
+    predictions, most = open_predictions(run / "predictions", data), experiment.vote.max_copies
+    if most is not None:
+        predictions = predictions.where(predictions.copies < most)
     known_N = known_answers(data)
-    ranking = _ranked(experiment.vote, data, predictions)
+    ranking, _ = _ranked(experiment.vote, data, predictions)
     known_E = known_N[ranking.examples]
     # An empty grid stands for what is not known: whoever answers with one is not right.
     ranking = replace(ranking, truth_ranks=np.where(known_E, ranking.truth_ranks, UNSEEN))
@@ -48,24 +49,15 @@ def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path) -> 
     return _scored(experiment, data, predictions.where(known_N[predictions.examples]), run)
 
 
-def _ranked(settings: VoteSettings, data: Dataset, predictions: Predictions) -> Ranking:
-    if settings.max_copies is not None:
-        predictions = predictions.where(predictions.copies < settings.max_copies)
-    return rank(
-        data.puzzle,
-        data.test.answers,
-        predictions.answers,
-        predictions.examples,
-        predictions.symmetries,
-        predictions.q_halt,
-        rule=settings.rule,
-        questions=data.test.questions,
-    )
+def _ranked(settings: VoteSettings, data: Dataset, predictions: Predictions) -> tuple[Ranking, Candidates]:
+    candidates = candidates_in(predictions, data)
+    answers, symmetries, q_halt = predictions.answers, predictions.symmetries, predictions.q_halt
+    return ranked(data.puzzle, candidates, answers, symmetries, q_halt, rule=settings.rule), candidates
 
 
 def _scored(experiment: Experiment, data: Dataset, predictions: Predictions, run: Path) -> dict[str, Any]:
     """The scores of predictions whose answers are all known, and the report."""
-    ranking = _ranked(experiment.vote, data, predictions)
+    ranking, candidates = _ranked(experiment.vote, data, predictions)
     evaluate = read_json(run / "evaluate.json")
     vote = vote_scores(ranking, data, experiment.vote.ks, None)
     write_json(run / "vote.json", vote)
@@ -76,7 +68,7 @@ def _scored(experiment: Experiment, data: Dataset, predictions: Predictions, run
         data,
         run,
         predictions=predictions,
-        candidates=candidates_in(predictions, data),
+        candidates=candidates,
         evaluate=evaluate,
         vote=vote,
         solved_E=ranking.truth_ranks == 0,
