@@ -15,6 +15,7 @@ from hrm.config import AdaptSettings, Experiment
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.data.new_tasks import NewTasks, build_new_tasks, read_new_tasks, trained_already
 from hrm.errors import UserError
+from hrm.evaluation.markup import counted
 from hrm.progress import note, warn
 from hrm.puzzles import Arc
 from hrm.stages.asked import answer
@@ -28,9 +29,10 @@ RECORD = "adapt.json"
 def adapt(experiment: Experiment, tasks: Sequence[Path], checkpoints: Path, dataset: Path, out: Path) -> None:
     """Write a folder with answers to new tasks; whole, or what was there before stays.
 
-    It holds `dataset/` (the tasks), `checkpoints/` (the adapted model), `predictions/`, `answers/`, `adapt.json` (what
-    was done), `evaluate.json` and provenance records; and where outputs are known, `vote.json` and `report.html`. Until
-    it is whole it is called `<out>.part`; when that is interrupted, the same command goes on after what was learned.
+    It holds `dataset/` (the tasks), `checkpoints/` (the adapted model), `predictions/`, `answers/`, `answers.html`,
+    `adapt.json` (what was done), `evaluate.json` and provenance records; and where outputs are known, `vote.json` and
+    `report.html`. Until it is whole it is called `<out>.part`; when that is interrupted, the same command goes on after
+    what was learned.
 
     Args:
         experiment: its blocks `adapt`, `evaluate` and `vote` say how.
@@ -62,7 +64,7 @@ def adapt(experiment: Experiment, tasks: Sequence[Path], checkpoints: Path, data
     # A single checkpoint comes of this, and a submission without all test inputs is none.
     everything = experiment.evaluate.model_copy(update={"max_puzzles": None, "checkpoints": 1})
     evaluate(everything, data.path, work / "checkpoints", work)
-    scores = answer(experiment, data, read, work)
+    scores = answer(experiment, data, read, work, _did(done, experiment.name))
     write_json(work / RECORD, {**done, **scores})
     with written_beside(out) as beside:
         work.rename(beside)
@@ -116,6 +118,16 @@ def _learned(
     done = {**begun, "learned": what, "visits": round(visits, 2), "seconds": seconds, "curve": learned.curve}
     write_json(record, done)
     return done
+
+
+def _did(done: dict[str, Any], name: str) -> str:
+    """What was done, in a sentence."""
+    tasks, variants = counted(done["tasks"], "new task"), counted(done["variants"], "variant")
+    demonstrations, steps = counted(done["demonstrations"], "demonstration"), counted(done["settings"]["steps"], "step")
+    return (
+        f"Learned the {done['learned']} of {tasks} in {variants} from {demonstrations} in {steps}, with the model "
+        f"{name} as it was after step {done['checkpoint']['step']:,}; then answered the tasks' tests."
+    )
 
 
 def _about(data: Dataset, read: NewTasks, not_new: dict[str, str]) -> dict[str, Any]:

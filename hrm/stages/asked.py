@@ -13,6 +13,7 @@ from hrm.config import Experiment, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.data.new_tasks import NewTasks, known_answers
 from hrm.evaluation.answers import write_answers
+from hrm.evaluation.asked_page import write_asked_page
 from hrm.evaluation.candidates import Candidates, candidates_in
 from hrm.evaluation.predictions import Predictions, open_predictions
 from hrm.evaluation.report import write_report
@@ -20,16 +21,17 @@ from hrm.evaluation.score import pass_at, vote_scores
 from hrm.evaluation.vote import UNSEEN, Ranking, ranked
 
 
-def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path) -> dict[str, Any]:
+def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path, did: str) -> dict[str, Any]:
     """Vote on every test input, and score what is known.
 
-    Writes `answers/`; where outputs are known, also `vote.json` and `report.html`.
+    Writes `answers/` and `answers.html`; where outputs are known, also `vote.json` and `report.html`.
 
     Args:
         experiment: its block `vote` says how.
         data: the tasks.
         read: what there was besides, and is in the submission without an answer.
         run: the folder with the predictions and `evaluate.json`.
+        did: what was done, for the page.
 
     Returns:
         The scores, empty where nothing is known.
@@ -44,6 +46,8 @@ def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path) -> 
     ranking = replace(ranking, truth_ranks=np.where(known_E, ranking.truth_ranks, UNSEEN))
     write_answers(run / "answers", ranking, data)
     _submit_left_out(run / "answers/submission.json", read)
+    name = f"{experiment.name}, adapted"
+    write_asked_page(run / "answers.html", name, did, ranking, data, experiment.vote.drawn_puzzles)
     if not known_E.any():
         return {}
     return _scored(experiment, data, predictions.where(known_N[predictions.examples]), run)

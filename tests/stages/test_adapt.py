@@ -129,6 +129,10 @@ def test_outputs_that_are_given_change_no_answer(base: Path, tasks: Path, tmp_pa
     assert "pass@2" in known
     assert "pass@2" not in asked
     assert not (tmp_path / "unknown/vote.json").exists()
+    page = (tmp_path / "unknown/answers.html").read_text()
+    assert page == (tmp_path / "known/answers.html").read_text()
+    assert page.count("Demonstration 3") == 2 * page.count("Test input<") == 40
+    assert page.count("First answer") == 20
     assert json.loads((tmp_path / "unknown/evaluate.json").read_text())["count"] == 0
     answers = json.loads((tmp_path / "unknown/answers/answers.json").read_text())["answers"]
     assert all(entry["truth_rank"] is None for entry in answers)
