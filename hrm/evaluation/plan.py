@@ -21,7 +21,7 @@ from hrm.puzzles.base import Ints
 
 # Keeps the draws of noise apart from others that are seeded alike.
 _NOISE = 0x5EED
-_PIECES, _BATCHES = 16, 4
+_PIECES, _BATCHES = 4, 4
 """Pieces that processes can share, and batches in one of them that rows can be refilled from."""
 
 

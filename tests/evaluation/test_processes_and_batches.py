@@ -147,7 +147,7 @@ def test_killed_in_the_middle_it_goes_on(sudoku: Dataset, checkpoints: Path, who
             lambda *given: seen.append(given[2]) or quick(*given),  # type: ignore[func-returns-value]
         )
         evaluate(HALT, sudoku.path, checkpoints, run)
-    assert len(seen) + len(finished) == -(-540 // 64)
+    assert len(seen) + len(finished) == 4, "a quarter of the predictions each"
     assert files(run) == files(whole)
 
 
