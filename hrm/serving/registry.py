@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hrm.evaluation.summary import scores_table
+from hrm.evaluation.summary import scores_table, telling
 from hrm.serving.champion import CHALLENGER, DECISION, PENDING, UNDECIDED, decide
 from hrm.serving.description import Story, describe, roomy
 from hrm.serving.history import CHAMPION
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SCORE, COUNT = "exact_accuracy", "test_puzzles"
 """Tags of a version: the share of the test puzzles that it solved, and their number."""
+OTHERS = ("valid@1", "arc_prize")
+"""Scores after voting that are tags, as each pass@K is that tells something."""
 
 
 def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: str) -> tuple[int, list[str]]:
@@ -65,7 +67,7 @@ def version_tags(story: Story) -> dict[str, str]:
         COUNT: str(len(story.outcome.solved_E)),
         SCORE: str(story.evaluate[SCORE]),
         **story.origin.tags,
-        **{metric_name(key): str(value) for key, value in story.vote.items() if "@" in key or key == "arc_prize"},
+        **{metric_name(key): str(story.vote[key]) for key in (*telling(story.vote), *OTHERS) if key in story.vote},
     }
     if story.pipeline_run:
         tags[PIPELINE_RUN] = story.pipeline_run

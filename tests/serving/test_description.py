@@ -10,6 +10,7 @@ from hrm.data.dataset import Dataset
 from hrm.serving.description import ROOM, Story, describe
 from hrm.serving.origin import Origin, Parent
 from hrm.serving.outcome import Outcome
+from hrm.serving.registry import version_tags
 from hrm.training.card import LoadedModel
 
 CODE = {"version": "0", "digest": "0" * 64, "git_commit": None}
@@ -53,6 +54,8 @@ def test_pass_at_k_ends_where_more_candidates_cannot_be(story: Story) -> None:
     text = describe(dataclasses.replace(story, vote=vote), "")
     assert "pass@10," in text
     assert "pass@100" not in text
+    tags = version_tags(dataclasses.replace(story, vote={**vote, "valid@1": 0.5}))
+    assert [tag for tag in tags if "_at_" in tag] == ["pass_at_1", "pass_at_2", "pass_at_10", "valid_at_1"]
 
 
 def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:
