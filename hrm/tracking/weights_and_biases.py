@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hrm.artifacts import read_json, write_json
 from hrm.errors import UserError
 from hrm.progress import note, warn
 from hrm.tracking.record import Facts
+from hrm.tracking.run_log import RECORDS
 from hrm.tracking.server import reason
+
+if TYPE_CHECKING:
+    from wandb import Run
 
 PLACE = "wandb_run.json"
 """The file of a run's folder that names its W&B run."""
@@ -34,6 +40,7 @@ class WandbTracker:
                 "pip install 'hrm-mlops[wandb]', or leave the setting out"
             ) from None
         run.mkdir(parents=True, exist_ok=True)
+        self._folder, self._name = run, facts.name
         known = resume and (run / PLACE).is_file()
         try:
             self._run = wandb.init(
@@ -63,8 +70,9 @@ class WandbTracker:
             self._warn(error)
 
     def close(self, status: str) -> None:
-        """End the run."""
+        """Add the local records of the training as an artifact, and end the run."""
         try:
+            _log_files(self._run, f"{self._name}-training", [self._folder / name for name in RECORDS])
             self._run.finish(exit_code=0 if status == "FINISHED" else 1)
         except Exception as error:  # as above
             self._warn(error)
@@ -73,3 +81,38 @@ class WandbTracker:
         if not self._failing:
             warn(f"W&B: {reason(error)}; training goes on, and what is missing there can be sent with `wandb sync`")
         self._failing = True
+
+
+def log_scores(run: Path, name: str, scores: Mapping[str, float], files: Sequence[Path]) -> None:
+    """Add what came after the training to its W&B run, if it has one: W&B is a copy, so whatever fails is a warning.
+
+    Args:
+        run: the run's folder, whose `wandb_run.json` names the run in W&B.
+        name: of the experiment.
+        scores: become the run's summary.
+        files: become an artifact of it, those that are there.
+    """
+    if not (run / PLACE).is_file():
+        return
+    try:
+        import wandb
+
+        place = read_json(run / PLACE)
+        settings = wandb.Settings(silent=True, console="off", finish_timeout=FINISH_TIMEOUT)
+        again = wandb.init(project=place["project"], id=place["run_id"], resume="allow", dir=run, settings=settings)
+        again.summary.update(dict(scores))
+        _log_files(again, f"{name}-evaluation", files)
+        again.finish()
+    except Exception as error:  # the model is registered all the same
+        warn(f"W&B: {reason(error)}; the scores are in MLflow alone")
+
+
+def _log_files(run: Run, name: str, files: Iterable[Path]) -> None:
+    """Files as an artifact of a W&B run, whose type is the last word of its name."""
+    import wandb
+
+    artifact = wandb.Artifact(re.sub(r"[^\w.-]", "_", name), type=name.rpartition("-")[2])
+    for file in files:
+        if file.is_file():
+            artifact.add_file(str(file))
+    run.log_artifact(artifact)

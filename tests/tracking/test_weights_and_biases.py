@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 import small_run
+from wandb_server import wandb_server
 
 from hrm import tracking
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.tracking.weights_and_biases import log_scores
 
 WITH_WANDB = small_run.SETTINGS.model_copy(update={"wandb_project": "puzzles"})
 
@@ -46,6 +48,44 @@ def test_an_offline_run_is_kept_in_the_runs_folder(
     content = file.read_bytes()
     assert b"train/loss" in content
     assert sudoku.digest.encode() in content
+
+
+def test_an_online_run_has_curves_records_and_scores(
+    embedded: Path, run: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Against a server that speaks enough of W&B's protocol; stopped once, and gone on with."""
+    pytest.importorskip("wandb")
+    losses = [(step, values["train/loss"]) for step, values in small_run.CURVES.items()]
+    with wandb_server() as server:
+        for key, value in server.environment.items():
+            monkeypatch.setenv(key, value)
+        for resumed, steps in ((False, (10, 20)), (True, (20, 30, 40, 50))):  # 20 is in both
+            tracker = tracking.start(run, "small", WITH_WANDB, sudoku, resumed=resumed)
+            for step in steps:
+                tracker.metrics(small_run.CURVES[step], step)
+            tracker.close("FINISHED" if resumed else "KILLED")
+        (name,) = server.history
+        assert json.loads((run / "wandb_run.json").read_text()) == {"project": "puzzles", "run_id": name}
+        assert server.curve(name, "train/loss") == losses
+        assert server.configs[name]["provenance"]["value"]["inputs"]["dataset"] == sudoku.digest
+        assert server.artifacts["small-training"]["artifactTypeName"] == "training"
+        assert server.files["small-training/train.json"] == (run / "train.json").read_bytes()
+
+        log_scores(run, "small", {"evaluate/exact_accuracy": 0.5}, [run / "evaluate.json", run / "none.json"])
+        assert server.summary(name)["evaluate/exact_accuracy"] == 0.5
+        assert server.curve(name, "train/loss") == losses
+        assert server.files["small-evaluation/evaluate.json"] == (run / "evaluate.json").read_bytes()
+        assert list(server.artifacts) == ["small-training", "small-evaluation"]
+
+
+def test_scores_that_cannot_be_sent_are_a_warning(
+    run: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    log_scores(run, "small", {"x": 1.0}, [])
+    assert caplog.messages == [], "it has no run there"
+    (run / "wandb_run.json").write_text("{}")
+    log_scores(run, "small", {"x": 1.0}, [])
+    assert [text.endswith("; the scores are in MLflow alone") for text in caplog.messages] == [True]
 
 
 def test_without_an_account_one_line_says_what_to_do(run: Path, sudoku: Dataset, tmp_path: Path) -> None:
