@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+LENGTHS = ("transfer-encoding", "content-length")
+
 
 @contextmanager
 def lossy_proxy(target: int, loses: Callable[[str, int], bool]) -> Iterator[int]:
@@ -23,9 +25,10 @@ def lossy_proxy(target: int, loses: Callable[[str, int], bool]) -> Iterator[int]
         protocol_version = "HTTP/1.1"
 
         def pass_on(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.body()
+            headers = {name: value for name, value in self.headers.items() if name.lower() not in LENGTHS}
             behind = http.client.HTTPConnection("127.0.0.1", target, timeout=60)
-            behind.request(self.command, self.path, body, dict(self.headers))
+            behind.request(self.command, self.path, body, headers)
             answer = behind.getresponse()
             content = answer.read()
             behind.close()
@@ -36,11 +39,21 @@ def lossy_proxy(target: int, loses: Callable[[str, int], bool]) -> Iterator[int]
                 return
             self.send_response(answer.status)
             for name, value in answer.getheaders():
-                if name.lower() not in ("transfer-encoding", "content-length", "connection", "date", "server"):
+                if name.lower() not in (*LENGTHS, "connection", "date", "server"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
+
+        def body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding") != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            content = b""
+            while length := int(self.rfile.readline(), 16):
+                content += self.rfile.read(length)
+                self.rfile.readline()
+            self.rfile.readline()
+            return content
 
         do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = pass_on
 

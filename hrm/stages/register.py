@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,12 @@ from hrm.tracking.finished import require_finished
 from hrm.tracking.flat import flat
 from hrm.tracking.run_log import DIGEST_LENGTH, metric_name
 from hrm.tracking.server import as_default, connect, required
+from hrm.tracking.weights_and_biases import log_scores
 from hrm.training.card import load_model
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
     from hrm.serving.description import Story
 
@@ -35,7 +37,8 @@ EVALUATION = ("evaluate.json", "vote.json", "evaluate.provenance.json", "vote.pr
 def register(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str = "") -> None:
     """Log the model, its scores and its report to the training's run in MLflow, and register it as a new version.
 
-    Writes `run/registration.json`: name, version, aliases and address of the registered model.
+    Writes `run/registration.json`: name, version, aliases and address of the registered model. Said again, of the same
+    model with the same scores, description and code, it makes no second version, but finishes what was left undone.
 
     Args:
         settings: the experiment's `register` block.
@@ -54,7 +57,9 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str, pi
     with required("register the model"), as_default():
         registration = _register(connect(), story, run, run_id)
     write_json(run / "registration.json", registration)
-    note(f"{registration['name']} version {registration['version']}: {', '.join(registration['aliases'])}")
+    aliases = ", ".join(registration["aliases"]) or "neither champion nor challenger any more"
+    note(f"{registration['name']} version {registration['version']}: {aliases}")
+    log_scores(run, name, dict(_scores(story)), [run / file for file in (*EVALUATION, "report.html")])
 
 
 def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str) -> Story:
@@ -105,14 +110,29 @@ def _require_made_from(inputs: Mapping[str, Path], run: Path, stage: str, remedy
 
 
 def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dict[str, Any]:
-    """Log what the registry shows, then make the version."""
+    """Log what the registry shows, then make the version, unless both was done before; see who is champion."""
+    from hrm.serving.origin import parent_of
+    from hrm.serving.registry import registered, settle
+
+    story = replace(story, origin=replace(story.origin, parent=parent_of(client, run_id)))
+    version = registered(client, story, run_id) or _add(client, story, run, run_id)
+    aliases = settle(client, version)
+    return {
+        "name": story.model_name,
+        "version": int(version.version),
+        "run_id": version.run_id,
+        "aliases": aliases,
+        "uri": f"models:/{story.model_name}" + (f"@{aliases[0]}" if aliases else f"/{version.version}"),
+    }
+
+
+def _add(client: MlflowClient, story: Story, run: Path, run_id: str) -> ModelVersion:
+    """The new version, with all that it shows in its run."""
     import mlflow
 
-    from hrm.serving.origin import parent_of
     from hrm.serving.package import log_model
     from hrm.serving.registry import add_version
 
-    story = replace(story, origin=replace(story.origin, parent=parent_of(client, run_id)))
     for file in EVALUATION:
         client.log_artifact(run_id, str(run / file), "evaluation")
     client.log_artifact(run_id, str(run / "report.html"))
@@ -120,14 +140,7 @@ def _register(client: MlflowClient, story: Story, run: Path, run_id: str) -> dic
     with mlflow.start_run(run_id=run_id):
         model = log_model(story.loaded, story.dataset)
     _log_scores(client, story, run_id, model.model_id)
-    version, aliases = add_version(client, story, model, run_id)
-    return {
-        "name": story.model_name,
-        "version": version,
-        "run_id": run_id,
-        "aliases": aliases,
-        "uri": f"models:/{story.model_name}@{aliases[0]}",
-    }
+    return add_version(client, story, model, run_id)
 
 
 def _log_scores(client: MlflowClient, story: Story, run_id: str, model_id: str) -> None:
@@ -147,10 +160,14 @@ def _log_scores(client: MlflowClient, story: Story, run_id: str, model_id: str) 
     tags = [entities.InputTag("mlflow.data.context", "evaluation")]
     client.log_inputs(run_id, datasets=[entities.DatasetInput(tests, tags)])
     of = {"dataset_name": tests.name, "dataset_digest": tests.digest, "model_id": model_id}
-    scores = flat({"evaluate": story.evaluate, "vote": story.vote}, separator="/")
     metrics = [
-        entities.Metric(metric_name(key), float(value), now, story.loaded.card.step, **of)
-        for key, value in scores
-        if isinstance(value, int | float)
+        entities.Metric(metric_name(key), value, now, story.loaded.card.step, **of) for key, value in _scores(story)
     ]
     client.log_batch(run_id, metrics=metrics)
+
+
+def _scores(story: Story) -> Iterator[tuple[str, float]]:
+    """Every score by its path, such as `evaluate/exact_accuracy`."""
+    for key, value in flat({"evaluate": story.evaluate, "vote": story.vote}, separator="/"):
+        if isinstance(value, int | float):
+            yield key, float(value)

@@ -12,6 +12,7 @@ from pathlib import Path
 import mlflow
 import pytest
 import small_run
+from lossy_proxy import lossy_proxy
 
 from hrm import provenance
 from hrm.artifacts import digest
@@ -148,8 +149,8 @@ def test_a_version_says_what_it_was_made_of_on_and_by(
     origin = sudoku.path.with_name("built.provenance.json")
     provenance.write(origin, "build", inputs={"small": sudoku.path.parent / "raw/small"}, settings=SETTINGS)
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.run_id)
-    for _ in range(2):
-        register(SETTINGS, sudoku.path, run, "small")
+    for words in ("Solves small Sudokus.", "Solves Sudokus."):  # two versions of one run
+        register(SETTINGS.model_copy(update={"description": words}), sudoku.path, run, "small")
     version = client.get_model_version("small", "2")
     made = {"hardware": "2 × NVIDIA H100", "device_hours": "4", "parent_run": parent.run_id}
     assert made.items() <= version.tags.items()
@@ -167,6 +168,59 @@ def test_a_version_says_what_it_was_made_of_on_and_by(
         "small tests": (version.tags["test_digest"][:32], "evaluation"),
     }
     assert len(used) == 2
+
+
+def test_saying_it_again_makes_no_second_version(
+    embedded: Path, sudoku: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a process that was killed before it knew of its version, nor a pipeline's step that is tried again."""
+    run = run_with(embedded / "runs/small", sudoku, HALF)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("hrm.serving.registry.decide", killed)
+        register(SETTINGS, sudoku.path, run, "small")
+    client = connect()
+    assert client.get_model_version("small", "1").tags["decision"] == "pending"
+    register(SETTINGS, sudoku.path, run, "small")
+    registration = json.loads((run / "registration.json").read_text())
+    assert (registration["version"], registration["aliases"]) == (1, ["champion", "challenger"])
+    history = client.get_metric_history(registration["run_id"], "evaluate/exact_accuracy")
+    register(SETTINGS, sudoku.path, run, "small")
+    assert json.loads((run / "registration.json").read_text()) == registration
+    assert client.get_metric_history(registration["run_id"], "evaluate/exact_accuracy") == history
+
+    # Other words, or other scores, are another version; the first is then neither.
+    register(SETTINGS.model_copy(update={"description": "Others."}), sudoku.path, run, "small")
+    assert json.loads((run / "registration.json").read_text())["version"] == 2
+    small_run.finished_run(embedded / "runs/better", sudoku, solved=[True, True])
+    register(SETTINGS, sudoku.path, embedded / "runs/better", "small")
+    assert json.loads((embedded / "runs/better/registration.json").read_text())["version"] == 3
+    client.set_registered_model_alias("small", "champion", "3")
+    register(SETTINGS, sudoku.path, run, "small")
+    again = json.loads((run / "registration.json").read_text())
+    assert (again["version"], again["aliases"], again["uri"]) == (1, [], "models:/small/1")
+    assert len(client.search_model_versions("name = 'small'")) == 3
+    # A step of a pipeline may have to log to a run of its own each time.
+    for _ in range(2):
+        (run / "mlflow_run.json").unlink()
+        register(SETTINGS, sudoku.path, run, "small", "pipeline-1")
+        assert json.loads((run / "registration.json").read_text())["version"] == 4
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_lost_answer_makes_no_second_version(
+    shared_mlflow: int, sudoku: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hrm.tracking.once.PAUSE", 0.0)
+    run = run_with(tmp_path / "runs/lossy", sudoku, HALF)
+    with lossy_proxy(shared_mlflow, lambda request, before: "model-versions/create" in request and before == 0) as port:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+        register(SETTINGS, sudoku.path, run, "lossy")
+        assert json.loads((run / "registration.json").read_text())["version"] == 1
+        (version,) = connect().search_model_versions("name = 'lossy'")
+    assert version.tags["decision"] == "champion"
 
 
 def test_only_a_model_that_is_better_by_more_than_chance_becomes_champion(
