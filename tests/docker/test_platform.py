@@ -9,6 +9,7 @@ import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
+import made_up_versions
 import pytest
 import requests
 import small_run
@@ -17,6 +18,10 @@ from botocore.exceptions import ClientError
 from platform_server import ROOT, Platform
 
 from hrm.data.dataset import open_dataset
+from hrm.serving.by_hand import promote
+from hrm.serving.champion import decide
+from hrm.serving.history import State
+from hrm.tracking.server import connect
 
 pytestmark = pytest.mark.services
 
@@ -154,25 +159,66 @@ def test_the_model_answers_a_stranger_with_an_account(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture(scope="module")
+def bob(platform: Platform) -> dict[str, str]:
+    """The environment of a user to whom nobody has granted anything."""
+    made = {"username": "bob", "password": "bob's password"}
+    url = f"{platform.tracking_uri}/api/2.0/mlflow/users/create"
+    requests.post(url, json=made, auth=platform.account, timeout=30).raise_for_status()
+    account = {"MLFLOW_TRACKING_USERNAME": made["username"], "MLFLOW_TRACKING_PASSWORD": made["password"]}
+    return {**platform.environment, **account}
+
+
 def test_who_was_granted_it_adds_a_version_and_others_may_only_read(
-    platform: Platform, place: Path, registered: "subprocess.CompletedProcess[str]", ann: dict[str, str]
+    platform: Platform,
+    place: Path,
+    registered: "subprocess.CompletedProcess[str]",
+    ann: dict[str, str],
+    bob: dict[str, str],
 ) -> None:
     assert registered.returncode == 0, registered.stderr
-    api, reader = f"{platform.tracking_uri}/api/2.0/mlflow", ("bob", "bob's password")
-    made = {"username": reader[0], "password": reader[1]}
-    requests.post(f"{api}/users/create", json=made, auth=platform.account, timeout=30).raise_for_status()
-    bob = {**ann, "MLFLOW_TRACKING_USERNAME": reader[0], "MLFLOW_TRACKING_PASSWORD": reader[1]}
-    denied = run(place, bob, HRM, "register", "small", "-q")
-    assert (denied.returncode, denied.stderr) == (
-        2,
-        f"hrm: error: MLflow at {platform.tracking_uri} is needed to log the run: permission denied; an administrator "
-        "of that server can grant it to your account\n",
-    )
-    done = run(place, ann, HRM, "register", "small", "-q")
+    done = run(place, ann, HRM, "register", "small", "-q", "-o", "register.description=Ann's.")
     assert done.returncode == 0, done.stderr
-    assert json.loads((place / "runs/small/registration.json").read_text())["version"] == 2
-    seen = requests.get(f"{api}/registered-models/get", params={"name": "small"}, auth=reader, timeout=30).json()
-    assert [version["version"] for version in seen["registered_model"]["latest_versions"]] == ["2"]
+    registration = json.loads((place / "runs/small/registration.json").read_text())
+    assert (registration["version"], registration["aliases"]) == (2, ["challenger"])
+    seen = run(place, bob, HRM, "registry", "show", "small@challenger")
+    assert "Ann's." in seen.stdout, seen.stderr
+
+
+@pytest.mark.parametrize(
+    ("purpose", "arguments"),
+    [
+        ("log the run", ["register", "small"]),
+        ("promote a model", ["registry", "promote", "small", "1", "--reason", "mine"]),
+        ("roll back a model", ["registry", "rollback", "small", "--reason", "mine"]),
+    ],
+)
+def test_a_reader_decides_nothing_and_is_told_in_a_line(
+    platform: Platform,
+    place: Path,
+    registered: "subprocess.CompletedProcess[str]",
+    bob: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    purpose: str,
+    arguments: list[str],
+) -> None:
+    assert registered.returncode == 0, registered.stderr
+    for key, value in platform.environment.items():
+        monkeypatch.setenv(key, value)
+    client = connect()
+    first, second = made_up_versions.pending("other", "10"), made_up_versions.pending("other", "10")
+    for version in (first, second):
+        decide(client, "other", version)
+    promote(client, "other", second, "so that there is one before")
+    before = State.read(client, "other")
+    arguments = ["other" if word == "small" and "registry" in arguments else word for word in arguments]
+    denied = run(place, bob, HRM, *arguments, "-q")
+    assert (denied.returncode, denied.stdout) == (2, "")
+    assert denied.stderr == (
+        f"hrm: error: MLflow at {platform.tracking_uri} is needed to {purpose}: permission denied; an administrator "
+        "of that server can grant it to your account\n"
+    )
+    assert State.read(client, "other") == before
 
 
 def test_the_teams_key_opens_its_own_bucket_alone(platform: Platform) -> None:
