@@ -75,7 +75,7 @@ def _asked(settings: SearchSettings, evaluation: EvaluateSettings, limit: int, s
 
 
 def _trials(asked: EvaluateSettings, data: Dataset, checkpoints: Path, working: Path) -> Iterator[Trial]:
-    """One evaluation, and every part of its predictions by every rule; an interrupted one is gone on with."""
+    """One evaluation, and every part of its predictions by every rule; only the figures stay."""
     assert asked.max_steps is not None
     evaluate(asked, data.path, checkpoints, working)
     predictions = open_predictions(working / "predictions", data)
