@@ -4,17 +4,31 @@ import os
 from pathlib import Path
 
 import pytest
+import small_run
 from docker_engine import base_image, engine, image, image_tree  # noqa: F401
 from mlflow_server import shared_mlflow  # noqa: F401
 from platform_server import platform  # noqa: F401
 from s3_server import s3  # noqa: F401
 from small_clone import make_clone
 
+from hrm.data.dataset import Dataset
 from hrm.tracking.server import quiet
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("WANDB_MODE", "disabled")
 quiet()
+
+
+@pytest.fixture(scope="session")
+def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A small dataset without puzzle ids."""
+    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
+
+
+@pytest.fixture(scope="session")
+def arc(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """A small dataset with a puzzle id for each variant."""
+    return small_run.arc_dataset(tmp_path_factory.mktemp("arc"))
 
 
 @pytest.fixture(scope="session")

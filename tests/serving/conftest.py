@@ -10,16 +10,6 @@ from hrm.training.card import LoadedModel, load_model
 
 
 @pytest.fixture(scope="session")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
-@pytest.fixture(scope="session")
-def arc(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.arc_dataset(tmp_path_factory.mktemp("arc"))
-
-
-@pytest.fixture(scope="session")
 def checkpoint(sudoku: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that knows its four training puzzles by heart."""
     return small_run.write_checkpoint(tmp_path_factory.mktemp("checkpoints"), sudoku, small_run.SETTINGS, 150)

@@ -34,11 +34,6 @@ State = dict[str, Tensor]
 
 
 @pytest.fixture(scope="module")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
-@pytest.fixture(scope="module")
 def trained(sudoku: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoints of a small model that knows its training puzzles."""
     checkpoints = tmp_path_factory.mktemp("trained") / "checkpoints"

@@ -17,16 +17,6 @@ from hrm.evaluation.predictions import open_predictions
 from hrm.stages.evaluate import evaluate
 
 
-@pytest.fixture(scope="module")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
-@pytest.fixture(scope="module")
-def arc(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.arc_dataset(tmp_path_factory.mktemp("arc"))
-
-
 def test_writes_predictions_and_scores(sudoku: Dataset, tmp_path: Path) -> None:
     small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, small_run.SETTINGS, steps=60)
     settings = EvaluateSettings(copies=3, batch_size=2)

@@ -53,11 +53,6 @@ print(answers.to_json(orient="records"))
 """
 
 
-@pytest.fixture(scope="module")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
 @pytest.fixture
 def embedded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small_run.use_embedded_mlflow(tmp_path, monkeypatch)

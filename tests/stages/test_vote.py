@@ -19,16 +19,6 @@ from hrm.stages.vote import vote
 
 
 @pytest.fixture(scope="module")
-def arc(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.arc_dataset(tmp_path_factory.mktemp("arc"))
-
-
-@pytest.fixture(scope="module")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
-@pytest.fixture(scope="module")
 def evaluated(sudoku: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("evaluated") / "run"
     small_run.write_checkpoint(run / "checkpoints", sudoku, small_run.SETTINGS, steps=60)

@@ -8,11 +8,6 @@ import small_run
 from hrm.data.dataset import Dataset
 
 
-@pytest.fixture(scope="session")
-def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    return small_run.sudoku_dataset(tmp_path_factory.mktemp("sudoku"))
-
-
 @pytest.fixture
 def run(tmp_path: Path, sudoku: Dataset) -> Path:
     return small_run.finished_run(tmp_path / "runs/small", sudoku)
