@@ -96,10 +96,10 @@ def plan_of(settings: EvaluateSettings, dataset: Dataset, card: ModelCard) -> Pl
 
 
 def _identity(free: dict[str, Any], data: Dataset, cards: Sequence[ModelCard], processes: Processes) -> dict[str, Any]:
-    """All that decides the answers."""
+    """All that decides the answers: a card has the digest of the weights, and how the model computes with them."""
     return {
         "dataset": data.digest,
-        "weights": [card.weights_digest for card in cards],
+        "models": [card.model_dump(mode="json") for card in cards],
         "settings": free,
         "device": processes.device.type,
         "code": provenance.code_digest(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -189,6 +190,25 @@ def test_other_weights_begin_anew(
         evaluate(small, sudoku.path, checkpoints, tmp_path / "run")
     monkeypatch.undo()
     small_run.write_checkpoint(tmp_path / "others", sudoku, small_run.SETTINGS, steps=40)
+    for run in ("run", "whole"):
+        evaluate(small, sudoku.path, tmp_path / "others", tmp_path / run)
+    assert files(tmp_path / "run") == files(tmp_path / "whole")
+
+
+def test_the_same_weights_in_another_model_begin_anew(
+    sudoku: Dataset, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as a file that was imported again with other settings: cycles are in the card alone."""
+    small = HALT.model_copy(update={"copies": 9, "batch_size": 8})
+    stop_after(1, monkeypatch)
+    with pytest.raises(InterruptedError):
+        evaluate(small, sudoku.path, checkpoints, tmp_path / "run")
+    monkeypatch.undo()
+    shutil.copytree(checkpoints, tmp_path / "others")
+    card = tmp_path / "others/step-00000040/model.json"
+    content = json.loads(card.read_text())
+    content["train"]["model"]["H_cycles"] += 1
+    card.write_text(json.dumps(content))
     for run in ("run", "whole"):
         evaluate(small, sudoku.path, tmp_path / "others", tmp_path / run)
     assert files(tmp_path / "run") == files(tmp_path / "whole")
