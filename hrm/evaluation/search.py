@@ -27,6 +27,8 @@ class Trial:
     steps: Literal["max", "halt"]
     max_steps: int
     effort: Effort
+    noise: float
+    """On the starts besides the model's own."""
 
     def solved(self, some_E: NDArray[np.bool_]) -> float:
         """The share of some puzzles that it solves."""
@@ -36,6 +38,7 @@ class Trial:
         """The options that make `hrm evaluate` and `hrm vote` do it."""
         effort = self.effort
         asked = {"steps": self.steps, "max_steps": self.max_steps, "copies": effort.copies, "starts": effort.starts}
+        asked |= {"noise": self.noise} if effort.starts > 1 else {}
         asked["checkpoints"] = effort.checkpoints
         options = [*(f"evaluate.{key}={value}" for key, value in asked.items()), f"vote.rule={effort.rule}"]
         return " ".join(f"-o {option}" for option in options)
@@ -49,6 +52,7 @@ class Trial:
             "max_steps": self.max_steps,
             "copies": effort.copies,
             "starts": effort.starts,
+            "noise": self.noise,
             "checkpoints": effort.checkpoints,
             "rule": effort.rule,
             "segments": effort.segments,

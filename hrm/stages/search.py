@@ -81,5 +81,5 @@ def _trials(asked: EvaluateSettings, data: Dataset, checkpoints: Path, working: 
     predictions = open_predictions(working / "predictions", data)
     candidates = candidates_in(predictions, data)
     for effort in efforts(predictions, candidates, rules_for(candidates)):
-        yield Trial(asked.steps, asked.max_steps, effort)
+        yield Trial(asked.steps, asked.max_steps, effort, asked.noise)
     remove(working)

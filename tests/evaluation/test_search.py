@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +18,7 @@ COUNT = 8
 
 def trial(segments: float, solved: list[bool], rule: str = "votes") -> Trial:
     solved_E = np.array(solved)
-    return Trial("max", 4, Effort(2, 1, 1, rule, segments, solved_E, solved_E))  # type: ignore[arg-type]
+    return Trial("max", 4, Effort(2, 1, 1, rule, segments, solved_E, solved_E), noise=0.5)  # type: ignore[arg-type]
 
 
 trials_made_up = st.lists(
@@ -72,6 +73,14 @@ def test_it_reports_the_other_half() -> None:
     assert flattered.record(HALF)["solved_choosing"] == 1
     options = "-o evaluate.steps=max -o evaluate.max_steps=4 -o evaluate.copies=2 -o evaluate.starts=1"
     assert f"The cheapest for 90.0%: {options}" in verdict([flattered], HALF, 0.9)
+
+
+def test_the_noise_that_was_tried_is_among_the_options() -> None:
+    one = trial(2.0, [True] * 8)
+    noisy = replace(one, noise=1.25, effort=replace(one.effort, starts=2))
+    assert "-o evaluate.starts=2 -o evaluate.noise=1.25 " in noisy.overrides()
+    assert "noise" not in one.overrides(), "the model's own start has none"
+    assert noisy.record(HALF)["noise"] == 1.25
 
 
 def test_says_so_when_none_reaches_the_target() -> None:

@@ -13,7 +13,7 @@ from hrm.stages.evaluate import evaluate
 from hrm.stages.search import search
 from hrm.stages.vote import vote
 
-TRIED = SearchSettings(copies=3, starts=2, max_puzzles=2, target=0.5)
+TRIED = SearchSettings(copies=3, starts=2, noise=2.0, max_puzzles=2, target=0.5)
 
 
 def test_tries_everything_once_and_leaves_figures(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_setting_named_gives_the_figure_that_it_was_named_for(tmp_path: Path) 
     small_run.write_checkpoint(run / "checkpoints", dataset, small_run.SETTINGS, steps=60)
     search(TRIED, EvaluateSettings(), dataset.path, run / "checkpoints", run, "small")
     last = json.loads((run / "search.json").read_text())["settings"][-1]
-    asked = {key: last[key] for key in ("steps", "max_steps", "copies", "starts", "checkpoints")}
+    asked = {key: last[key] for key in ("steps", "max_steps", "copies", "starts", "noise", "checkpoints")}
     evaluate(EvaluateSettings(**asked, max_puzzles=2), dataset.path, run / "checkpoints", run)
     vote(VoteSettings(rule=last["rule"]), dataset.path, run, "small")
     scores = json.loads((run / "vote.json").read_text())
