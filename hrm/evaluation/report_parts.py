@@ -91,7 +91,7 @@ def _table(name: str, series: Series) -> str:
         for band, one in of_label.items():
             share, count = _share(one, key)
             rows.append([band, label, f"{count:,}", per_cent(share), short_interval(wilson(share, count))])
-    heads: Sequence[str] = [name.capitalize(), "Answer", "Puzzles", "Right", "95 % interval"]
+    heads: Sequence[str] = [name.capitalize(), "Answer", "Of", "Right", "95 % interval"]
     return table(f"Share of right answers by {name}", heads, rows)
 
 

@@ -171,5 +171,10 @@ def vote_scores(
         "copies": int(ranking.num_votes.max()),
         "predictions": int(ranking.num_votes.sum()),
     }
-    first = {"pass@1": ranking.truth_ranks == 0, "valid@1": valid_E}
-    return {**scores, **counts, **banded(dataset, ranking.examples, first)}
+    _, first_T = np.unique(groups_E, return_index=True)
+    first_right = {"pass@1": ranking.truth_ranks == 0, "valid@1": valid_E}
+    # Of parts as of the whole, a task counts when all of its test inputs do.
+    whole = {
+        name: None if of_E is None else np.logical_and.reduceat(of_E, first_T) for name, of_E in first_right.items()
+    }
+    return {**scores, **counts, **banded(dataset, ranking.examples[first_T], whole)}

@@ -26,7 +26,7 @@ from hrm.evaluation.score import arc_prize, evaluation_scores, pass_at, valid_fi
 from hrm.evaluation.tasks import Tasks
 from hrm.evaluation.vote import UNSEEN
 from hrm.puzzles import Arc, Maze, MazeGenerator
-from hrm.puzzles.base import Examples, Ints
+from hrm.puzzles.base import Examples, Ints, Sets
 
 
 @pytest.fixture(scope="module")
@@ -248,3 +248,17 @@ def test_sets_of_arc_are_its_sources(tmp_path: Path) -> None:
     sets = open_dataset(tmp_path / "built").test_sets
     assert sets is not None
     assert (sets.names, sets.members.tolist()) == (["one", "two"], [0, 1, 1])
+
+
+def test_pass_at_1_of_a_set_counts_whole_tasks(arc_answered: Answered) -> None:
+    """As it does of all: a task of two test inputs, one of them right, is none."""
+    dataset = with_groups(arc_answered.dataset, [0, 0, 1, 2], ["a", "b", "c"])
+    dataset = dataclasses.replace(dataset, test_sets=Sets(["one", "two"], np.array([0, 0, 0, 1])))
+    one = arc_answered.ranking([True] * 3)
+    ranking = dataclasses.replace(
+        one, examples=np.arange(4), truth_ranks=np.array([0, 1, 0, 0]), num_votes=np.full(4, 3)
+    )
+    scores = vote_scores(ranking, dataset, [1], None)
+    assert scores["by_set"] == {"one": {"pass@1": 0.5, "count": 2}, "two": {"pass@1": 1.0, "count": 1}}
+    total = sum(part["pass@1"] * part["count"] for part in scores["by_set"].values())
+    assert total / scores["tasks"] == pytest.approx(scores["pass@1"])
