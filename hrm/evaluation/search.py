@@ -37,10 +37,10 @@ class Trial:
     def overrides(self) -> str:
         """The options that make `hrm evaluate` and `hrm vote` do it."""
         effort = self.effort
-        asked = {"steps": self.steps, "max_steps": self.max_steps, "copies": effort.copies, "starts": effort.starts}
-        asked |= {"noise": self.noise} if effort.starts > 1 else {}
-        asked["checkpoints"] = effort.checkpoints
-        options = [*(f"evaluate.{key}={value}" for key, value in asked.items()), f"vote.rule={effort.rule}"]
+        asked = [f"steps={self.steps}", f"max_steps={self.max_steps}", f"copies={effort.copies}"]
+        asked += [f"starts={effort.starts}", *[f"noise={self.noise}"] * (effort.starts > 1)]
+        asked += [f"checkpoints={effort.checkpoints}"]
+        options = [*(f"evaluate.{one}" for one in asked), f"vote.rule={effort.rule}"]
         return " ".join(f"-o {option}" for option in options)
 
     def record(self, choosing_E: NDArray[np.bool_]) -> dict[str, Any]:
