@@ -121,7 +121,7 @@ def finished_run(
     files = {
         "train.json": {"steps": 50},
         "evaluate.json": {**scores, "token_accuracy": 0.75, "count": len(dataset.test)},
-        "vote.json": {"pass@1": 0.5, "pass@2": 2 / 3, "tasks": 3, "test_inputs": 3, "copies": 1, "predictions": 3},
+        "vote.json": {"pass@1": 0.5, "pass@2": 2 / 3, "tasks": 3, "test_inputs": 3, "votes": 1, "predictions": 3},
         "answers/answers.json": {"answers": []},
     }
     for name, content in files.items():

@@ -81,7 +81,7 @@ def test_an_experiment_overrides_any_setting(clone: Path) -> None:
     arguments = ["-S", "run=[sudoku-mini]", "-S", "experiments.sudoku-mini.evaluate.max_puzzles=4"]
     run(clone, "dvc", "exp", "run", *arguments, "-S", "+experiments.sudoku-mini.vote.max_copies=1")
     assert json.loads((clone / "runs/sudoku-mini/evaluate.json").read_text())["count"] == 4
-    assert json.loads((clone / "runs/sudoku-mini/vote.json").read_text())["copies"] == 1
+    assert json.loads((clone / "runs/sudoku-mini/vote.json").read_text())["votes"] == 1
     run(clone, "git", "checkout", "-q", "params.yaml", "dvc.lock")
     run(clone, "dvc", "checkout", "-q", "--force")
 

@@ -63,7 +63,7 @@ def test_a_new_kind_goes_through_every_stage(package: Path) -> None:
     assert json.loads((run / "train.json").read_text())["steps"] > 0
     assert json.loads((run / "evaluate.json").read_text())["count"] == 2
     scores = json.loads((run / "vote.json").read_text())
-    assert (scores["tasks"], scores["copies"]) == (2, 2)
+    assert (scores["tasks"], scores["votes"]) == (2, 2)
     assert {"valid@1", "arc_prize"} <= scores.keys(), "the kind says how it is scored"
     assert list(json.loads((run / "answers/submission.json").read_text())) == ["bits-4", "bits-5"]
     assert "Opposites &amp; co on a canvas of 2 × 2 cells." in (run / "report.html").read_text()

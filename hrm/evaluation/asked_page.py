@@ -12,7 +12,7 @@ from hrm.artifacts import write_text
 from hrm.data.dataset import Dataset
 from hrm.evaluation.drawn import ANSWERS_DRAWN, drawing, figure, title
 from hrm.evaluation.markup import counted
-from hrm.evaluation.vote import Ranking
+from hrm.evaluation.vote import RANKED, Ranking
 
 PLACES = ("First", "Second")
 
@@ -40,7 +40,7 @@ def write_asked_page(path: Path, name: str, did: str, ranking: Ranking, dataset:
         f'<p class="eyebrow">Hierarchical Reasoning Model · answers</p>\n<h1>{escape(name)}</h1>\n'
         f'<p class="lede">{escape(did)}</p>\n</header>\n<main>\n<section id="puzzles" aria-labelledby="drawn">\n'
         f'<h2 id="drawn">Test inputs and answers</h2>\n<p class="note">{len(rows):,} of '
-        f"{counted(len(ranking), 'test input')}. Answers are ranked by the votes of the task's variants.</p>\n"
+        f"{counted(len(ranking), 'test input')}. Answers are ranked {RANKED[ranking.rule]}.</p>\n"
         f"{''.join(_card(ranking, dataset, row) for row in rows)}\n</section>\n</main>\n"
         "<footer>This page needs no other file and no network.</footer>\n</body>\n</html>"
     )

@@ -31,7 +31,7 @@ from hrm.evaluation.report_parts import parts
 from hrm.evaluation.report_scores import lede, score_rows, tiles
 from hrm.evaluation.thinking import Thinking
 from hrm.evaluation.trace import Trace, open_trace
-from hrm.evaluation.vote import Ranking
+from hrm.evaluation.vote import RANKED, Ranking
 from hrm.tracking.record import IMPORT
 
 
@@ -150,8 +150,8 @@ def _puzzles(ranking: Ranking, dataset: Dataset, trace: Trace | None, solved_E: 
     changed = ", a blue corner one that changed since the segment before" if packed else ""
     note = (
         f"{len(rows):,} of {len(ranking):,} test puzzles, drawn evenly from the solved and the unsolved ones. "
-        "Candidates are ranked by votes, then by the model's own confidence. A dashed frame marks a cell that is wrong "
-        f"or breaks a rule{changed}."
+        f"Candidates are ranked {RANKED[ranking.rule]}. A dashed frame marks a cell that is wrong or breaks a "
+        f"rule{changed}."
     )
     return (
         f'<p class="note">{note}</p><fieldset class="filter"><legend>Show</legend>{labels}</fieldset>'

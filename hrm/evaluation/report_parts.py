@@ -24,10 +24,8 @@ APART = 12
 def parts(ranking: Ranking, dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
     """The figure of the bands, where puzzles have ratings, and tables of sets and of tasks, where there are such."""
     tasks = _tasks(Tasks.of(ranking, dataset)) if dataset.puzzle.arc_prize else ""
-    # Without copies a vote adds nothing to the one answer.
-    records = {"one answer": ("exact_accuracy", evaluate)} | (
-        {"voting": ("pass@1", vote)} if vote["copies"] > 1 else {}
-    )
+    # A single vote adds nothing to the one answer.
+    records = {"one answer": ("exact_accuracy", evaluate)} | ({"voting": ("pass@1", vote)} if vote["votes"] > 1 else {})
     name = dataset.puzzle.rating_name
     bands = _known({label: (key, dict(bands_of(dataset.puzzle, record))) for label, (key, record) in records.items()})
     sets = _known({label: (key, record.get(BY_SET, {})) for label, (key, record) in records.items()})

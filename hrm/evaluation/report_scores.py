@@ -31,10 +31,10 @@ def lede(dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any],
     trained = "Trained elsewhere" if imported else f"Trained on {counted(len(dataset.train_groups), _unit(vote))}"
     tasks = f" of {counted(vote['tasks'], 'task')}" if _unit(vote) == "task" else ""
     unseen = "which that training may have seen" if imported else "whose answers training never sees"
-    copies = f", each answered on up to {vote['copies']:,} symmetric copies that vote" if vote["copies"] > 1 else ""
+    voted = f"; up to {vote['votes']:,} answers to each vote" if vote["votes"] > 1 else ""
     return (
         f"{escape(dataset.puzzle.title)} on a canvas of {height} × {width} cells. {trained}; scored on "
-        f"{counted(evaluate['count'], 'test puzzle')}{tasks}, {unseen}{copies}."
+        f"{counted(evaluate['count'], 'test puzzle')}{tasks}, {unseen}{voted}."
     )
 
 
@@ -48,8 +48,8 @@ def tiles(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
     shown = [_tile("Exact accuracy", evaluate["exact_accuracy"], evaluate["count"], "puzzle")]
     if "valid_accuracy" in evaluate:
         shown.append(_tile("Valid answers", evaluate["valid_accuracy"], evaluate["count"], "puzzle"))
-    # Without copies a vote adds nothing to the one answer.
-    voted = [key for key in vote if key.startswith("pass@")][:2] if vote["copies"] > 1 else []
+    # A single vote adds nothing to the one answer.
+    voted = [key for key in vote if key.startswith("pass@")][:2] if vote["votes"] > 1 else []
     shown += [_tile(f"{key} after voting", vote[key], vote["tasks"], _unit(vote)) for key in voted]
     return "".join(shown)
 
@@ -69,8 +69,8 @@ def score_rows(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator
             yield _row(label, key, evaluate[key], _interval(evaluate, key, count), evaluate["count"], meaning)
     if "copies" in evaluate:
         copies = evaluate["copies"]
-        meaning = "copies of puzzles with every cell right"
-        yield _row("Exact, all copies", "exact_accuracy", copies["exact_accuracy"], None, copies["count"], meaning)
+        meaning = "predictions with every cell right: of every copy and start, by every checkpoint"
+        yield _row("Exact, all predictions", "exact_accuracy", copies["exact_accuracy"], None, copies["count"], meaning)
     whole = "tasks whose every test input has" if _unit(vote) == "task" else "puzzles that have"
     for key in telling(vote):
         first = key.removeprefix("pass@")

@@ -22,7 +22,7 @@ from hrm.puzzles.base import Grids, Ints, PuzzleKind
 ARC_PRIZE_ATTEMPTS = 2
 EVALUATED = ("exact_accuracy", "exact_accuracy_low", "exact_accuracy_high", "token_accuracy", "count")
 """What `evaluate.json` always has."""
-VOTED = ("tasks", "test_inputs", "copies")
+VOTED = ("tasks", "test_inputs", "votes")
 """What `vote.json` always has."""
 
 
@@ -79,7 +79,7 @@ def valid(puzzle: PuzzleKind, questions: Grids, answers: Grids) -> NDArray[np.bo
 
 
 def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, Any]:
-    """The content of `evaluate.json`: scores of the original test puzzles, and under `copies` of all copies.
+    """The content of `evaluate.json`: scores of the original test puzzles, and under `copies` of all predictions.
 
     Exact accuracy counts a puzzle when every labelled token is right, and token accuracy is the mean of the puzzles'
     shares, as in the release's evaluation, with its bootstrap interval over puzzles. `valid_accuracy` is left out where
@@ -168,7 +168,7 @@ def vote_scores(
     counts = {
         "tasks": len(np.unique(groups_E)),
         "test_inputs": len(ranking),
-        "copies": int(ranking.num_votes.max()),
+        "votes": int(ranking.num_votes.max()),
         "predictions": int(ranking.num_votes.sum()),
     }
     _, first_T = np.unique(groups_E, return_index=True)

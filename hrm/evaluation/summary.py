@@ -29,7 +29,7 @@ def summary(name: str, run: Path) -> str:
         parts.append(f"{evaluate['valid_accuracy']:.1%} valid")
     passes = ", ".join(f"{key} {vote[key]:.1%}" for key in ("pass@1", "pass@2") if key in vote)
     prize = f", ARC Prize {vote['arc_prize']:.1%}" if "arc_prize" in vote else ""
-    parts.append(f"{vote['copies']:,} copies voting: {passes}{prize}")
+    parts.append(f"{vote['votes']:,} answers voting: {passes}{prize}")
     return "; ".join(parts)
 
 
@@ -67,10 +67,10 @@ def _counted(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator[t
 def telling(vote: Mapping[str, Any]) -> list[str]:
     """The pass@K up to the first K that takes in every candidate there can be."""
     keys = [key for key in vote if key.startswith("pass@")]
-    enough = [place for place, key in enumerate(keys) if int(key.removeprefix("pass@")) >= vote["copies"]]
+    enough = [place for place, key in enumerate(keys) if int(key.removeprefix("pass@")) >= vote["votes"]]
     return keys[: enough[0] + 1] if enough else keys
 
 
 def _voted(vote: Mapping[str, Any]) -> str:
-    copies = vote["copies"]
-    return f"{copies:,} copies voting" if copies > 1 else "one answer each"
+    votes = vote["votes"]
+    return f"{votes:,} answers voting" if votes > 1 else "one answer each"

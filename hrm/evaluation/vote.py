@@ -1,4 +1,4 @@
-"""Voting: of the answers to a puzzle's symmetric copies, the best one.
+"""Voting: of the answers to a puzzle, the best one.
 
 The rule `votes` is the published one (the ARC evaluation notebook of the release), for every kind of puzzle: candidates
 are ranked by (number of votes, mean of sigmoid(q_halt)), descending; candidates equal in both keep the order in which
@@ -13,6 +13,7 @@ Shapes: M predictions, E test examples voted on, T kept candidates, C candidates
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +26,14 @@ from hrm.evaluation.predictions import PackedGrids
 from hrm.puzzles.base import Bytes, Grids, Ints, PuzzleKind
 
 UNSEEN = int(np.iinfo(np.int64).max)
-"""The rank of a true answer that no copy gave: worse than any."""
+"""The rank of a true answer that nobody gave: worse than any."""
+RANKED: Mapping[Rule, str] = {
+    "votes": "by votes, then by the model's own confidence",
+    "weighted": "by the sum of the model's own confidence in their votes",
+    "confidence": "by the highest of the model's own confidence in their votes",
+    "valid": "by whether they obey the rules, then by votes",
+}
+"""By what each rule ranks candidates, in words."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +43,11 @@ class Ranking:
     examples: Ints
     """(E,) index into the test examples, ascending."""
     truth_ranks: Ints
-    """(E,) rank of the true answer, 0 the first; `UNSEEN` when no copy gave it."""
+    """(E,) rank of the true answer, 0 the first; `UNSEEN` when nobody gave it."""
     num_candidates: Ints
     """(E,) how many different answers there were."""
     num_votes: Ints
-    """(E,) how many copies voted."""
+    """(E,) how many answers voted."""
     starts: Ints
     """(E + 1,) where the kept candidates of each example start."""
     answers: Grids
@@ -48,6 +56,8 @@ class Ranking:
     """(T,) votes of each kept candidate."""
     confidences: NDArray[np.float64]
     """(T,) mean of sigmoid(q_halt) over a candidate's votes."""
+    rule: Rule
+    """What they are ranked by."""
 
     def __len__(self) -> int:
         return len(self.examples)
@@ -137,6 +147,7 @@ def ranked(
         answers=mapped_back(puzzle, answers.take(rows).unpack(slice(None)), symmetries_MK[rows]),
         votes=standing.votes[kept],
         confidences=standing.confidences[kept],
+        rule=rule,
     )
 
 

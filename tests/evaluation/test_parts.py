@@ -106,10 +106,10 @@ def test_both_records_have_the_bands_of_a_rated_kind(maze: Dataset) -> None:
     assert "Right answers by path length" in text
     for label in voted["by_path_length"]:
         assert f">{label.replace('-', '–')}<" in text
-    alone = parts(ranking, maze, scores, {**voted, "copies": 1})
+    alone = parts(ranking, maze, scores, {**voted, "votes": 1})
     assert alone.count("<circle") == len(scores["by_path_length"]) + 1
     before = {key: value for key, value in scores.items() if key != "by_path_length"}
-    assert parts(ranking, maze, before, {**voted, "copies": 1}) == ""
+    assert parts(ranking, maze, before, {**voted, "votes": 1}) == ""
 
 
 def test_unrated_kinds_have_no_bands(sudoku_answered: Answered, arc_answered: Answered) -> None:

@@ -95,7 +95,7 @@ def test_vote_scores_of_sudoku(sudoku: Dataset, sudoku_answered: Answered) -> No
         "valid@1": pytest.approx(2 / 3),
         "tasks": 3,
         "test_inputs": 3,
-        "copies": 2,
+        "votes": 2,
         "predictions": 6,
     }
 
@@ -112,7 +112,7 @@ def test_vote_scores_of_arc(arc: Dataset, arc_answered: Answered) -> None:
         "arc_prize_high": 1,
         "tasks": 1,
         "test_inputs": 1,
-        "copies": 3,
+        "votes": 3,
         "predictions": 3,
     }
 

@@ -14,7 +14,7 @@ from hrm.serving.registry import version_tags
 from hrm.training.card import LoadedModel
 
 CODE = {"version": "0", "digest": "0" * 64, "git_commit": None}
-VOTE = {"pass@1": 0.5, "tasks": 400, "test_inputs": 419, "copies": 1, "predictions": 419}
+VOTE = {"pass@1": 0.5, "tasks": 400, "test_inputs": 419, "votes": 1, "predictions": 419}
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def test_a_share_of_cases_has_an_interval_and_a_mean_of_shares_the_one_on_record
 
 
 def test_every_row_of_the_scores_has_the_same_columns(story: Story) -> None:
-    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, "copies": 1000}), "").replace(ROOM, "")
+    text = describe(dataclasses.replace(story, vote={**VOTE, "arc_prize": 0.41, "votes": 1000}), "").replace(ROOM, "")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {row.count("|") for row in rows} == {5}
-    assert "| ARC Prize score, 1,000 copies voting |" in text
+    assert "| ARC Prize score, 1,000 answers voting |" in text
     assert "ARC Prize" not in describe(story, "")
 
 
@@ -50,11 +50,11 @@ def test_columns_have_room_between_them(story: Story) -> None:
 
 
 def test_pass_at_k_ends_where_more_candidates_cannot_be(story: Story) -> None:
-    vote = {**VOTE, "copies": 8, "pass@2": 0.6, "pass@10": 0.7, "pass@100": 0.7}
+    vote = {**VOTE, "votes": 8, "pass@2": 0.6, "pass@10": 0.7, "pass@100": 0.7}
     text = describe(dataclasses.replace(story, vote=vote), "")
     assert "pass@10," in text
     assert "pass@100" not in text
-    tags = version_tags(dataclasses.replace(story, vote={**vote, "valid@1": 0.5}))
+    tags = version_tags(dataclasses.replace(story, vote={**vote, "valid@1": 0.5}), "run")
     assert [tag for tag in tags if "_at_" in tag] == ["pass_at_1", "pass_at_2", "pass_at_10", "valid_at_1"]
 
 

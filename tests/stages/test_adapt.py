@@ -99,7 +99,7 @@ def test_adapting_solves_held_out_tasks(base: Path, tasks: Path, tmp_path: Path)
     assert after["visits"] == pytest.approx(60 * 64 / 180, abs=0.01)
     assert after["curve"][-1]["token_loss"] < after["curve"][0]["token_loss"]
     scores = json.loads((tmp_path / "after/vote.json").read_text())
-    assert (scores["pass@2"], scores["copies"]) == (after["pass@2"], 3)
+    assert (scores["pass@2"], scores["votes"]) == (after["pass@2"], 3)
     assert json.loads((tmp_path / "after/evaluate.json").read_text())["count"] == 20
     assert "family, adapted" in (tmp_path / "after/report.html").read_text()
     assert (

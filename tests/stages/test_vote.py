@@ -14,6 +14,7 @@ from hrm.config.vote import Rule
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation.predictions import write_about, write_part
+from hrm.evaluation.vote import RANKED
 from hrm.stages.evaluate import evaluate
 from hrm.stages.vote import vote
 
@@ -34,21 +35,24 @@ def run(evaluated: Path, tmp_path: Path) -> Path:
 def test_writes_answers_scores_and_report(sudoku: Dataset, run: Path) -> None:
     vote(VoteSettings(ks=[1, 3]), sudoku.path, run, "small")
     scores = json.loads((run / "vote.json").read_text())
-    assert list(scores) == ["pass@1", "pass@3", "valid@1", "tasks", "test_inputs", "copies", "predictions"]
+    assert list(scores) == ["pass@1", "pass@3", "valid@1", "tasks", "test_inputs", "votes", "predictions"]
     assert 0 <= scores["pass@1"] <= scores["pass@3"] <= 1
-    assert (scores["tasks"], scores["copies"], scores["predictions"]) == (3, 5, 15)
+    assert (scores["tasks"], scores["votes"], scores["predictions"]) == (3, 5, 15)
     answers = json.loads((run / "answers/answers.json").read_text())["answers"]
     ranks = [entry["truth_rank"] for entry in answers]
     assert scores["pass@1"] == pytest.approx(ranks.count(1) / 3)
     assert all(sum(best["votes"] for best in entry["best"]) == entry["votes"] == 5 for entry in answers)
-    assert "<h1>small</h1>" in (run / "report.html").read_text()
+    report = (run / "report.html").read_text()
+    assert "<h1>small</h1>" in report
+    assert "up to 5 answers to each vote" in report
+    assert "Candidates are ranked by votes, then by the model's own confidence." in report
     assert json.loads((run / "vote.provenance.json").read_text())["inputs"]["dataset"] == sudoku.digest
 
 
 def test_first_copies_only(sudoku: Dataset, run: Path) -> None:
     vote(VoteSettings(max_copies=1), sudoku.path, run, "small")
     scores = json.loads((run / "vote.json").read_text())
-    assert (scores["copies"], scores["predictions"]) == (1, 3)
+    assert (scores["votes"], scores["predictions"]) == (1, 3)
     # One answer a puzzle: voting says what the evaluation said.
     assert scores["pass@1"] == scores["pass@1000"]
     assert scores["pass@1"] == json.loads((run / "evaluate.json").read_text())["exact_accuracy"]
@@ -100,6 +104,7 @@ def test_the_rule_ranks(sudoku: Dataset, run: Path, rule: Rule, solved: float) -
     write_about(run / "predictions", {"dataset_digest": sudoku.digest}, 9)
     vote(VoteSettings(rule=rule), sudoku.path, run, "small")
     assert json.loads((run / "vote.json").read_text())["pass@1"] == solved
+    assert f"Candidates are ranked {RANKED[rule]}." in (run / "report.html").read_text()
 
 
 def test_refuses_a_rule_that_does_not_apply(arc: Dataset, tmp_path: Path) -> None:
