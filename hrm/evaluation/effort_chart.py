@@ -12,7 +12,6 @@ from hrm.evaluation.chart import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Axis, 
 from hrm.evaluation.effort import Effort
 from hrm.evaluation.markup import counted, details, per_cent, short_interval, table
 from hrm.evaluation.score import wilson
-from hrm.evaluation.trace import Trace
 
 _MOST_TICKS = 10
 SINGLE = "one answer, after each segment"
@@ -29,12 +28,12 @@ class DoublingAxis(Axis):
         return pixels
 
 
-def effort_section(found: Sequence[Effort], trace: Trace | None) -> str:
+def effort_section(found: Sequence[Effort], single: Series | None) -> str:
     """Accuracy against compute by each voting rule, as a chart and a table; nothing when there is one vote each.
 
     Args:
         found: with all starts and checkpoints, by copies and rule.
-        trace: of the single answers, where there is one.
+        single: of the single answers after each segment, where they are known.
     """
     if max(effort.votes for effort in found) == 1:
         return ""
@@ -42,15 +41,12 @@ def effort_section(found: Sequence[Effort], trace: Trace | None) -> str:
         rule: Series(*np.array([(one.segments, one.exact_E.mean()) for one in found if one.rule == rule]).T)
         for rule in dict.fromkeys(effort.rule for effort in found)
     }
-    single = {}
-    if trace is not None:
-        single[SINGLE] = Series(np.arange(1.0, trace.segments + 1), trace.right / trace.count)
     note = (
         '<p class="note">The same weights solve more when they are asked more often. A line of votes doubles the '
         "symmetric copies of each puzzle from point to point; docs/search.md says what the rules are. An answer counts "
         "as right when it is the known one.</p>"
     )
-    chart = effort_chart("Accuracy against compute", {**single, **lines})
+    chart = effort_chart("Accuracy against compute", ({SINGLE: single} if single is not None else {}) | lines)
     return f'{note}<div class="charts">{chart}</div>{details("Accuracy against compute as a table", _table(found))}'
 
 

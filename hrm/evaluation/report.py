@@ -18,6 +18,7 @@ from hrm.artifacts import write_text
 from hrm.data.dataset import Dataset
 from hrm.evaluation.calibration import calibration, reliability
 from hrm.evaluation.candidates import Candidates
+from hrm.evaluation.chart import Series
 from hrm.evaluation.drawn import choose, puzzle_card
 from hrm.evaluation.effort import efforts, rules_for
 from hrm.evaluation.effort_chart import effort_section
@@ -105,8 +106,7 @@ def _judgement(predictions: Predictions, trace: Trace | None) -> str:
     found = calibration(predictions.q_halt[originals], predictions.exact[originals])
     stops = '<p class="note">This evaluation did not record the answers between segments.</p>'
     if trace is not None:
-        halts = bool((predictions.steps[originals] < trace.segments).any())
-        runs = f"{'up to ' if halts else ''}{counted(trace.segments, 'segment')}"
+        runs = f"{'up to ' if _halted(predictions, trace) else ''}{counted(trace.segments, 'segment')}"
         stops = (
             f'<p class="note">Each of {counted(trace.count, "puzzle")} runs {runs}. '
             "In training a puzzle stops as soon as the model prefers to; the first chart says where that would be.</p>"
@@ -123,7 +123,15 @@ def _effort(predictions: Predictions, candidates: Candidates, trace: Trace | Non
     """What more votes buy, with all starts and checkpoints there are."""
     found = list(efforts(predictions, candidates, rules_for(candidates)))
     starts, checkpoints = max(one.starts for one in found), max(one.checkpoints for one in found)
-    return effort_section([one for one in found if (one.starts, one.checkpoints) == (starts, checkpoints)], trace)
+    single = None
+    if trace is not None:
+        single = Series(trace.work(halted=_halted(predictions, trace)), trace.right / trace.count)
+    return effort_section([one for one in found if (one.starts, one.checkpoints) == (starts, checkpoints)], single)
+
+
+def _halted(predictions: Predictions, trace: Trace) -> bool:
+    """Whether puzzles were done as soon as the model preferred to halt, and some were."""
+    return bool((predictions.steps[predictions.original] < trace.segments).any())
 
 
 def _puzzles(ranking: Ranking, dataset: Dataset, trace: Trace | None, solved_E: NDArray[np.bool_], count: int) -> str:

@@ -53,6 +53,13 @@ class Trace:
         """How many puzzles were counted."""
         return int(self.stops_right.sum() + self.stops_wrong.sum())
 
+    def work(self, *, halted: bool) -> NDArray[np.float64]:
+        """(S,) segments run for a puzzle by then, on average; none after the model would halt where it `halted`."""
+        ended_S = np.cumsum(self.stops_right + self.stops_wrong) if halted else np.zeros(self.segments)
+        at_work_S = self.count - np.concatenate([[0.0], ended_S[:-1]])
+        work_S: NDArray[np.float64] = np.cumsum(at_work_S) / self.count
+        return work_S
+
     def of(self, place: int) -> Grids:
         """The S answers to one traced puzzle, by its place among them."""
         return self.answers.unpack(slice(place * self.segments, (place + 1) * self.segments))

@@ -18,11 +18,13 @@ import torch
 from safetensors.torch import load_file
 
 from hrm.artifacts import digest
-from hrm.config import EvaluateSettings, TrainSettings
+from hrm.config import EvaluateSettings, TrainSettings, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.evaluation import evaluation as evaluation_module
 from hrm.evaluation.predictions import COLUMNS, Predictions, open_predictions
+from hrm.evaluation.trace import open_trace
 from hrm.stages.evaluate import evaluate
+from hrm.stages.vote import vote
 
 SEGMENTS = 5
 HALT = EvaluateSettings(copies=90, starts=2, noise=1.0, steps="halt", max_steps=SEGMENTS, batch_size=64, processes=1)
@@ -82,6 +84,23 @@ def test_puzzles_halt_at_different_times(sudoku: Dataset, whole: Path) -> None:
     assert len(kept) == 540
     assert set(kept.steps.tolist()) == set(range(1, SEGMENTS + 1))
     assert 0 < kept.correct_tokens.sum() < kept.labelled_tokens.sum()
+
+
+def test_the_work_for_single_answers_ends_where_puzzles_halt(sudoku: Dataset, whole: Path, tmp_path: Path) -> None:
+    """The report's line of single answers is drawn over segments that were run, as the votes are."""
+    kept, trace = (
+        open_predictions(whole / "predictions", sudoku),
+        open_trace(whole / "predictions", sudoku.puzzle.canvas),
+    )
+    assert trace is not None
+    steps = kept.steps[kept.original]
+    assert steps.min() < SEGMENTS
+    expected = [np.minimum(steps, limit).mean() for limit in range(1, SEGMENTS + 1)]
+    assert trace.work(halted=True).tolist() == pytest.approx(expected)
+    assert trace.work(halted=False).tolist() == [1, 2, 3, 4, 5]
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    vote(VoteSettings(), sudoku.path, run, "small")
+    assert "up to 5 segments" in (run / "report.html").read_text()
 
 
 def test_four_processes_change_no_bit(
