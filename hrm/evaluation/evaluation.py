@@ -25,6 +25,8 @@ from hrm.training.distributed import Processes, joined
 
 WORKING = "evaluating"
 """The working folder, in the run's."""
+AGAIN = "it goes on from its finished pieces"
+"""What a new start after the loss of a process means."""
 SILENCE = 60.0
 """Seconds between two lines about how far it is."""
 
@@ -43,7 +45,7 @@ def run_evaluation(settings: EvaluateSettings, dataset: Path, checkpoints: Seque
     Raises:
         UserError: when another evaluation is at work there, or a process is lost.
     """
-    with joined() as processes, ExitStack() as held:
+    with joined(AGAIN) as processes, ExitStack() as held:
         data = open_dataset(dataset)
         cards = [read_card(folder / "model.json") for folder in checkpoints]
         plan = plan_of(settings, data, cards[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from hrm.config import EvaluateSettings
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.errors import UserError
-from hrm.evaluation.evaluation import plan_of, run_evaluation
+from hrm.evaluation.evaluation import AGAIN, plan_of, run_evaluation
 from hrm.progress import warn
 from hrm.training.card import ModelCard, newest_usable, read_card
 from hrm.training.launch import check_devices, launch, local_processes, under_torchrun
@@ -45,7 +45,7 @@ def evaluate(settings: EvaluateSettings, dataset: Path, checkpoints: Path, run: 
     if processes == 1:
         run_evaluation(settings, dataset, folders, run)
     else:
-        launch(run_evaluation, [settings, dataset, folders, run], processes, "it goes on from its finished pieces")
+        launch(run_evaluation, [settings, dataset, folders, run], processes, AGAIN)
 
 
 def check_belongs(card: ModelCard, folder: Path, dataset: Dataset) -> None:

@@ -18,7 +18,7 @@ from torch.distributed import Store  # type: ignore[attr-defined]
 
 from hrm.errors import UserError
 from hrm.progress import logger
-from hrm.training.heartbeat import Heartbeat
+from hrm.training.heartbeat import AGAIN, Heartbeat
 from hrm.training.meeting import PATIENCE, meet
 
 Value = TypeVar("Value")
@@ -26,7 +26,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Processes:
-    """This process among those of the training run.
+    """This process among those that work together.
 
     What every process calls raises UserError when one of them is lost.
     """
@@ -34,6 +34,8 @@ class Processes:
     rank: int
     count: int
     device: torch.device
+    again: str = AGAIN
+    """What a new start after the loss of one means."""
 
     @property
     def first(self) -> bool:
@@ -58,7 +60,7 @@ class Processes:
     def wait(self) -> None:
         """Go on when every process is here."""
         if self.count > 1:
-            with _none_lost(self.count):
+            with _none_lost(self):
                 dist.barrier()
 
     def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
@@ -73,7 +75,7 @@ class Processes:
     def sum(self, values: Tensor) -> Tensor:
         """The sum of a tensor over the processes."""
         if self.count > 1:
-            with _none_lost(self.count):
+            with _none_lost(self):
                 dist.all_reduce(values)
         return values
 
@@ -84,7 +86,7 @@ class Processes:
         # Bool tensors do not travel through every backend; bytes do.
         sent = rows.to(torch.uint8) if rows.dtype == torch.bool else rows
         parts = [torch.empty_like(sent) for _ in range(self.count)]
-        with _none_lost(self.count):
+        with _none_lost(self):
             dist.all_gather(parts, sent.contiguous())
         return torch.cat(parts).to(rows.dtype)
 
@@ -93,7 +95,7 @@ class Processes:
         if self.count == 1:
             return list(values)
         all_values = torch.tensor(values, dtype=torch.int64)
-        with _none_lost(self.count):
+        with _none_lost(self):
             dist.all_reduce(all_values, dist.ReduceOp.MAX)
         return all_values.tolist()
 
@@ -106,7 +108,7 @@ class Processes:
         if self.count == 1:
             return value
         values = [value]
-        with _none_lost(self.count):
+        with _none_lost(self):
             dist.broadcast_object_list(values, src=0, device=torch.device("cpu"))
         return values[0]
 
@@ -126,7 +128,7 @@ class Processes:
             tensor = own[name].detach().cpu().contiguous() if self.first else torch.empty(shape, dtype=dtype)
             if tensor.numel():
                 # As bytes: every backend takes them, whatever they stand for.
-                with _none_lost(self.count):
+                with _none_lost(self):
                     dist.broadcast(tensor.view(-1).view(torch.uint8), src=0)
             spread[name] = tensor
         return spread
@@ -143,8 +145,11 @@ def check_shares(batch_size: int, processes: int) -> None:
 
 
 @contextmanager
-def joined() -> Iterator[Processes]:
+def joined(again: str = AGAIN) -> Iterator[Processes]:
     """This process's place in the run; leaves the process group at the end.
+
+    Args:
+        again: what a new start after the loss of a process means.
 
     Raises:
         UserError: when the processes cannot reach each other, or this one has no GPU of its own where there are some.
@@ -154,14 +159,14 @@ def joined() -> Iterator[Processes]:
         logger.setLevel(logging.WARNING)  # what all processes do, the first one tells
     device = _own_device()
     if count == 1:
-        yield Processes(rank, count, device)
+        yield Processes(rank, count, device, again)
         return
     meeting, orderly = meet(rank, count), True
-    heartbeat = Heartbeat(meeting.connection(), rank, count)
+    heartbeat = Heartbeat(meeting.connection(), rank, count, again)
     heartbeat.start()
     try:
         _form_group(meeting.store, rank, count, device)
-        yield Processes(rank, count, device)
+        yield Processes(rank, count, device, again)
     except Exception:
         orderly = False
         raise
@@ -206,7 +211,7 @@ def _form_group(store: Store, rank: int, count: int, device: torch.device) -> No
 
 
 @contextmanager
-def _none_lost(count: int) -> Iterator[None]:
+def _none_lost(processes: Processes) -> Iterator[None]:
     """What goes wrong between processes is the end of one of them.
 
     Raises:
@@ -218,8 +223,7 @@ def _none_lost(count: int) -> Iterator[None]:
         if not isinstance(error, dist.DistError) and "gloo" not in str(error):
             raise
         raise UserError(
-            f"lost another of the {count} processes ({_reason(error)}); start again: the run goes on from its last "
-            "checkpoint"
+            f"lost another of the {processes.count} processes ({_reason(error)}); start again: {processes.again}"
         ) from error
 
 

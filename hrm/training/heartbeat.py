@@ -22,20 +22,23 @@ SILENCE = 45.0
 """Seconds without a beat after which a process is lost; far more than Python ever holds a thread up."""
 LEFT = b"left"
 """Last beat of a process that came to its end."""
+AGAIN = "the run goes on from its last checkpoint"
+"""What a new start after the loss of a process means for a training."""
 
 
 class Heartbeat:
     """A thread that exchanges beats, and one that looks at them, also when the store keeps the first one waiting."""
 
-    def __init__(self, store: Store, rank: int, count: int) -> None:
+    def __init__(self, store: Store, rank: int, count: int, again: str = AGAIN) -> None:
         """Prepare.
 
         Args:
             store: seen by these processes alone, over a connection that nobody else uses.
             rank: of this process.
             count: of processes.
+            again: what a new start means after the loss of one.
         """
-        self._store, self._rank, self._count = store, rank, count
+        self._store, self._rank, self._count, self._again = store, rank, count, again
         self._keys = [f"beats/{other}" for other in range(count)]
         self._heard: list[bytes] = []
         """The newest beat of each process, empty until all have begun."""
@@ -100,10 +103,7 @@ class Heartbeat:
             speaks = min(other for other, host in enumerate(hosts) if host == hosts[self._rank] and other not in lost)
         if speaks == self._rank:
             logger.error(
-                "hrm: error: lost %s: no sign of life for %.0f seconds; start again: the run goes on from its last "
-                "checkpoint",
-                what,
-                SILENCE,
+                "hrm: error: lost %s: no sign of life for %.0f seconds; start again: %s", what, SILENCE, self._again
             )
         # One line a machine is enough. Who says it leaves last: a launcher ends the others when it sees one end.
         time.sleep(EVERY if speaks != self._rank else 3 * EVERY)

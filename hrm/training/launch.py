@@ -22,6 +22,7 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from hrm.errors import UserError
 from hrm.progress import logger, speak
+from hrm.training.heartbeat import AGAIN
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """Signals that go on to the processes."""
@@ -60,7 +61,7 @@ def launch(
     work: Callable[..., None],
     arguments: Sequence[Any],
     processes: int,
-    again: str = "the run goes on from its last checkpoint",
+    again: str = AGAIN,
 ) -> None:
     """Run a function in several processes on this machine and wait for them.
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from torch.distributed import TCPStore
 
+from hrm.evaluation.evaluation import AGAIN
 from hrm.training import heartbeat
 from hrm.training.heartbeat import Heartbeat
 
@@ -19,16 +20,17 @@ PROGRAM = """
 import os, signal, sys, time
 from pathlib import Path
 import torch
+from hrm.evaluation.evaluation import AGAIN
 from hrm.training import heartbeat
 from hrm.training.distributed import joined
 
 heartbeat.EVERY, heartbeat.SILENCE = 0.1, 1.0
-with joined() as processes:
+with joined(*sys.argv[2:]) as processes:
     processes.wait()
     Path(f"ready-{processes.rank}").touch()
     exec(sys.argv[1])
 """
-Start = Callable[[str, int], list[subprocess.Popen[str]]]
+Start = Callable[..., list[subprocess.Popen[str]]]
 
 
 @pytest.fixture
@@ -36,14 +38,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Starts processes of a run, without a launcher, that do what a text says; returns when all are at work."""
     started: list[subprocess.Popen[str]] = []
 
-    def starting(text: str, count: int) -> list[subprocess.Popen[str]]:
+    def starting(text: str, count: int, *again: str) -> list[subprocess.Popen[str]]:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         for rank in range(count):
             place = {"RANK": rank, "WORLD_SIZE": count, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
             environment = {**os.environ, **{name: str(value) for name, value in place.items()}}
-            command = [sys.executable, "-c", PROGRAM, text]
+            command = [sys.executable, "-c", PROGRAM, text, *again]
             started.append(subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, stderr=subprocess.PIPE))
         while not all((tmp_path / f"ready-{rank}").exists() for rank in range(count)):
             assert all(process.poll() in (None, 0) for process in started)
@@ -67,6 +69,16 @@ def test_a_frozen_process_ends_the_others_in_one_line(start: Start) -> None:
     assert line.startswith("hrm: error: lost process 1 of 3 on ")
     assert line.endswith("start again: the run goes on from its last checkpoint")
     assert silent == ""
+
+
+@pytest.mark.parametrize(("signum", "lost"), [(signal.SIGSTOP, "no sign of life"), (signal.SIGKILL, "lost another of")])
+def test_an_evaluation_that_loses_a_process_speaks_of_no_checkpoint(start: Start, signum: int, lost: str) -> None:
+    first, other = start("while True: processes.sum(torch.ones(3))", 2, AGAIN)
+    other.send_signal(signum)
+    _, said = first.communicate(timeout=20)
+    assert lost in said
+    assert "start again: it goes on from its finished pieces" in said
+    assert "checkpoint" not in said
 
 
 def test_processes_that_sleep_together_lose_nobody(start: Start) -> None:
