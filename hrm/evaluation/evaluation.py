@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ WORKING = "evaluating"
 """The working folder, in the run's."""
 AGAIN = "it goes on from its finished pieces"
 """What a new start after the loss of a process means."""
+LATE = timedelta(days=30)
+"""Longest that processes with nothing left to do wait for the others: a piece may take hours on a CPU. One that is lost
+is noticed all the same, by its silence."""
 SILENCE = 60.0
 """Seconds between two lines about how far it is."""
 
@@ -45,7 +49,7 @@ def run_evaluation(settings: EvaluateSettings, dataset: Path, checkpoints: Seque
     Raises:
         UserError: when another evaluation is at work there, or a process is lost.
     """
-    with joined(AGAIN) as processes, ExitStack() as held:
+    with joined(AGAIN, LATE) as processes, ExitStack() as held:
         data = open_dataset(dataset)
         cards = [read_card(folder / "model.json") for folder in checkpoints]
         plan = plan_of(settings, data, cards[0])

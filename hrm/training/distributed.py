@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import torch
@@ -145,11 +146,12 @@ def check_shares(batch_size: int, processes: int) -> None:
 
 
 @contextmanager
-def joined(again: str = AGAIN) -> Iterator[Processes]:
+def joined(again: str = AGAIN, patience: timedelta | None = None) -> Iterator[Processes]:
     """This process's place in the run; leaves the process group at the end.
 
     Args:
         again: what a new start after the loss of a process means.
+        patience: longest that processes wait for one that is alive but late, `PATIENCE` when left out.
 
     Raises:
         UserError: when the processes cannot reach each other, or this one has no GPU of its own where there are some.
@@ -165,7 +167,7 @@ def joined(again: str = AGAIN) -> Iterator[Processes]:
     heartbeat = Heartbeat(meeting.connection(), rank, count, again)
     heartbeat.start()
     try:
-        _form_group(meeting.store, rank, count, device)
+        _form_group(meeting.store, rank, count, device, patience or PATIENCE)
         yield Processes(rank, count, device, again)
     except Exception:
         orderly = False
@@ -190,7 +192,7 @@ def _own_device() -> torch.device:
     return device
 
 
-def _form_group(store: Store, rank: int, count: int, device: torch.device) -> None:
+def _form_group(store: Store, rank: int, count: int, device: torch.device, patience: timedelta) -> None:
     """Connect every process with every other: tensors of the GPU through nccl, those of the host through gloo."""
     gpu = device.type == "cuda"
     options: dict[str, Any] = {"device_id": device} if gpu else {}
@@ -200,7 +202,7 @@ def _form_group(store: Store, rank: int, count: int, device: torch.device) -> No
             store=store,
             rank=rank,
             world_size=count,
-            timeout=PATIENCE,
+            timeout=patience,
             **options,
         )
     except RuntimeError as error:

@@ -122,6 +122,28 @@ def test_two_processes_of_torchrun_change_no_bit(
     assert files(tmp_path / "run") == files(whole)
 
 
+def test_whoever_is_done_waits_for_the_others_however_long(
+    sudoku: Dataset, checkpoints: Path, whole: Path, tmp_path: Path
+) -> None:
+    """Longer than in training, where all take the same steps."""
+    late = """
+import os, time
+from datetime import timedelta
+from hrm.evaluation import evaluation
+from hrm.training import distributed
+distributed.PATIENCE = timedelta(seconds=2)
+quick = evaluation.predict_piece
+if os.environ["RANK"] == "1":
+    evaluation.predict_piece = lambda *given: time.sleep(2.5) or quick(*given)
+"""
+    (tmp_path / "work.py").write_text(late + EVALUATE)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    given = [str(tmp_path / "work.py"), *arguments(sudoku, checkpoints, tmp_path / "run")]
+    environment = {**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    subprocess.run([*torchrun, *given], env=environment, check=True)
+    assert files(tmp_path / "run") == files(whole)
+
+
 @pytest.mark.parametrize("steps", ["max", "halt"])
 def test_batches_change_no_answer(sudoku: Dataset, checkpoints: Path, tmp_path: Path, steps: str) -> None:
     found: list[Predictions] = []
