@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 
 from hrm import provenance
 from hrm.artifacts import digest
-from hrm.config import BuildSettings, HaltingSettings, ModelSettings, TrainSettings
+from hrm.config import BuildSettings, EvaluateSettings, HaltingSettings, ModelSettings, TrainSettings, VoteSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
 from hrm.data.copies import symmetric_copies
@@ -127,10 +127,13 @@ def finished_run(
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(json.dumps(content))
-    made_from = {"evaluate": {"checkpoint": checkpoint}, "vote": {"predictions": folder / "predictions"}}
-    for stage, inputs in made_from.items():
+    made_from = {
+        "evaluate": ({"checkpoint": checkpoint}, EvaluateSettings()),
+        "vote": ({"predictions": folder / "predictions"}, VoteSettings()),
+    }
+    for stage, (inputs, own) in made_from.items():
         origin = folder / f"{stage}.provenance.json"
-        provenance.write(origin, stage, inputs={"dataset": dataset.path, **inputs}, settings=settings)
+        provenance.write(origin, stage, inputs={"dataset": dataset.path, **inputs}, settings=own)
     (folder / "report.html").write_text("<!doctype html><title>report</title>")
     return folder
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from hrm.config import RegisterSettings
+from hrm.config import EvaluateSettings, RegisterSettings, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.evaluation.score import wilson
 from hrm.evaluation.summary import scores_table
+from hrm.serving.made_with import made_with
 from hrm.serving.origin import Origin
 from hrm.serving.outcome import Outcome
 from hrm.serving.package import example
@@ -39,6 +40,10 @@ class Story:
     """Which test puzzles it solved."""
     pipeline_run: str = ""
     """The id of the pipeline's run that registers it; empty without one."""
+    asked: EvaluateSettings = field(default_factory=EvaluateSettings)
+    """The settings that `evaluate` was made with."""
+    voted: VoteSettings = field(default_factory=VoteSettings)
+    """Those that `vote` was made with."""
 
     @property
     def model_name(self) -> str:
@@ -51,11 +56,18 @@ class Story:
         return sum(tensor.numel() for tensor in self.loaded.model.state_dict().values())
 
 
+def scores_of(story: Story) -> str:
+    """Every score with its interval, and what they were made with, in Markdown."""
+    trained = story.loaded.card.train.halting.max_steps
+    made = made_with(story.asked, story.voted, story.vote["votes"], trained)
+    return f"{roomy(scores_table(story.evaluate, story.vote))}\n\n{made}"
+
+
 def describe(story: Story, decision: str) -> str:
     """The Markdown text of a version; `decision` says why it is, or is not, the champion."""
     parts = {
         None: story.settings.description,
-        "Scores": f"{_published(story)}{roomy(scores_table(story.evaluate, story.vote))}",
+        "Scores": f"{_published(story)}{scores_of(story)}",
         "Decision": decision,
         "Data": _data(story),
         "Recipe": _recipe(story),

@@ -6,10 +6,10 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from hrm.evaluation.summary import scores_table, telling
+from hrm.evaluation.summary import telling
 from hrm.provenance import code_digest
 from hrm.serving.champion import CHALLENGER, DECISION, PENDING, UNDECIDED, decide
-from hrm.serving.description import Story, describe, roomy
+from hrm.serving.description import Story, describe, scores_of
 from hrm.serving.history import CHAMPION
 from hrm.serving.outcome import SOLVED, TESTS
 from hrm.tracking import PIPELINE_RUN
@@ -50,7 +50,7 @@ def add_version(client: MlflowClient, story: Story, model: ModelInfo, run_id: st
     client.update_registered_model(story.model_name, story.settings.description)
     client.set_registered_model_tag(story.model_name, "puzzle", story.dataset.puzzle.kind)
     client.log_text(run_id, story.outcome.text(), story.outcome.artifact)
-    about = f"{story.settings.description}\n\n{roomy(scores_table(story.evaluate, story.vote))}\n"
+    about = f"{story.settings.description}\n\n{scores_of(story)}\n"
     client.set_tag(run_id, "mlflow.note.content", about)
     return once(
         lambda: registered(client, story, run_id),

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from hrm import provenance
 from hrm.artifacts import read_record, write_json
-from hrm.config import RegisterSettings
+from hrm.config import EvaluateSettings, RegisterSettings, VoteSettings
 from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
 from hrm.evaluation.score import EVALUATED, VOTED
 from hrm.progress import note
+from hrm.settings import SettingsT, validate
 from hrm.tracking import log_finished
 from hrm.tracking.finished import require_finished
 from hrm.tracking.flat import flat
@@ -87,7 +88,15 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipe
         origin=Origin.read(name, run, dataset, loaded.card.train.batch_size),
         outcome=Outcome.of(run / "predictions", opened),
         pipeline_run=pipeline_run,
+        asked=_settings_of(run, "evaluate", EvaluateSettings, f"run `hrm evaluate {name}` again"),
+        voted=_settings_of(run, "vote", VoteSettings, f"run `hrm vote {name}` again"),
     )
+
+
+def _settings_of(run: Path, stage: str, kind: type[SettingsT], remedy: str) -> SettingsT:
+    """The settings that a stage worked with."""
+    file = run / f"{stage}.provenance.json"
+    return validate(kind, read_record(file, ["settings"], remedy)["settings"], f"{file}: settings")
 
 
 def _require_scores(minimum: Mapping[str, float], scores: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hrm.config import PublishedScore, RegisterSettings
+from hrm.config import EvaluateSettings, PublishedScore, RegisterSettings, VoteSettings
 from hrm.data.dataset import Dataset
 from hrm.serving.description import ROOM, Story, describe
 from hrm.serving.origin import Origin, Parent
@@ -56,6 +56,25 @@ def test_pass_at_k_ends_where_more_candidates_cannot_be(story: Story) -> None:
     assert "pass@100" not in text
     tags = version_tags(dataclasses.replace(story, vote={**vote, "valid@1": 0.5}), "run")
     assert [tag for tag in tags if "_at_" in tag] == ["pass_at_1", "pass_at_2", "pass_at_10", "valid_at_1"]
+
+
+def test_scores_say_what_they_were_made_with_and_where_serving_differs(story: Story) -> None:
+    trained = story.loaded.card.train.halting.max_steps
+    plain = describe(story, "")
+    assert f"Each answer took {trained} segments.\n" in plain
+    assert "Once it is served" not in plain
+    vote = {**VOTE, "votes": 8}
+    copies = describe(dataclasses.replace(story, vote=vote), "")
+    assert "Copies voted; candidates are ranked by votes, then by the model's own confidence.\n" in copies
+    for asked, voted, said in (
+        ({"max_steps": 9}, {}, f"the model runs {trained} segments unless `steps` says otherwise: its answers"),
+        ({"steps": "halt"}, {}, f"the model runs {trained} segments unless"),
+        ({"starts": 4}, {}, "the model lets copies alone vote, ranked as published: its answers"),
+        ({"checkpoints": 2}, {}, "the model lets copies alone vote"),
+        ({}, {"rule": "valid"}, "the model lets copies alone vote"),
+    ):
+        other = {"asked": EvaluateSettings(**asked), "voted": VoteSettings(**voted)}
+        assert f"Once it is served, {said}" in describe(dataclasses.replace(story, vote=vote, **other), ""), asked
 
 
 def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:
