@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hrm.data.dataset import REMEDY, Dataset, content_digest, load_names, open_dataset
+from hrm.data.dataset import Dataset, content_digest, load_names, open_dataset
+from hrm.data.dataset_arrays import REMEDY
 from hrm.data.overlap import in_both
 from hrm.data.stored import StoredExamples
 from hrm.errors import UserError

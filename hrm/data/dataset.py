@@ -16,8 +16,7 @@ The puzzle id of variant v is v + 1 for kinds with puzzle ids (0 stays blank), e
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,17 +27,16 @@ from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
 from hrm.artifacts import read_json, write_json, written_beside
-from hrm.data.arrays import open_array
+from hrm.data.dataset_arrays import arrays_of, digest_of, load, open_examples, open_sets, open_train
 from hrm.data.stored import StoredExamples, distinct
 from hrm.errors import UserError
 from hrm.puzzles import puzzle_from
-from hrm.puzzles.base import Bytes, Examples, Grids, Ints, PuzzleKind, Sets, Table
+from hrm.puzzles.base import Bytes, Examples, Ints, PuzzleKind, Sets, Table
 from hrm.settings import NonNegativeInt, Settings, validate
 
 FORMAT = "hrm-dataset/1"
 MOST_SETS = 24
 """Where labels of test examples differ more, they name puzzles, not sets."""
-REMEDY = "build the dataset again with `hrm build`"
 
 
 class _Header(Settings):
@@ -141,7 +139,7 @@ def write_dataset(
     sets = table.test_sets
     if sets is not None and not 2 <= len(np.unique(sets.members)) <= MOST_SETS:
         sets = None
-    arrays = _arrays(names, starts, symmetries, train, table.test, sets)
+    arrays = arrays_of(names, starts, symmetries, train, table.test, sets)
     header = {
         "format": FORMAT,
         "puzzle": puzzle.model_dump(mode="json"),
@@ -150,7 +148,7 @@ def write_dataset(
         "train_examples": len(train),
         "test_examples": len(table.test),
         "notes": table.notes,
-        "digest": _digest(puzzle, arrays),
+        "digest": digest_of(puzzle, arrays),
     }
     with written_beside(path) as folder:
         for name, array in arrays.items():
@@ -178,27 +176,27 @@ def open_dataset(path: Path) -> Dataset:
         path=path,
         puzzle=puzzle,
         names=_Names(load_names(path, header.groups)),
-        symmetries=_load(path / "symmetries.npy", np.uint8, (header.variants, len(puzzle.identity))),
-        starts=_load(path / "starts.npy", np.int64, (header.groups + 1,)),
-        train=_train_split(path / "train", header.train_examples, puzzle.canvas),
-        test=_examples(path / "test", header.test_examples, puzzle.canvas),
+        symmetries=load(path / "symmetries.npy", np.uint8, (header.variants, len(puzzle.identity))),
+        starts=load(path / "starts.npy", np.int64, (header.groups + 1,)),
+        train=open_train(path / "train", header.train_examples, puzzle.canvas),
+        test=open_examples(path / "test", header.test_examples, puzzle.canvas),
         digest=header.digest,
         notes=header.notes,
-        test_sets=_sets(path / "test", header.test_examples),
+        test_sets=open_sets(path / "test", header.test_examples),
     )
 
 
 def load_names(path: Path, count: int) -> NDArray[np.bytes_]:
     """(G,) the group names of a dataset folder, as UTF-8."""
-    names: NDArray[np.bytes_] = _load(path / "names.npy", np.bytes_, (count,))
+    names: NDArray[np.bytes_] = load(path / "names.npy", np.bytes_, (count,))
     return names
 
 
 def content_digest(dataset: Dataset) -> str:
     """The digest of what an opened dataset holds, which is `dataset.digest` unless a file was changed."""
     names = load_names(dataset.path, len(dataset.names))
-    arrays = _arrays(names, dataset.starts, dataset.symmetries, dataset.train, dataset.test, dataset.test_sets)
-    return _digest(dataset.puzzle, arrays)
+    arrays = arrays_of(names, dataset.starts, dataset.symmetries, dataset.train, dataset.test, dataset.test_sets)
+    return digest_of(dataset.puzzle, arrays)
 
 
 class _Names(Sequence[str]):
@@ -214,87 +212,3 @@ class _Names(Sequence[str]):
         if isinstance(index, slice):
             return [name.decode() for name in self._names[index]]
         return self._names[index].decode()
-
-
-def _arrays(
-    names: NDArray[np.bytes_],
-    starts: Ints,
-    symmetries: Bytes,
-    train: Examples | StoredExamples,
-    test: Examples,
-    sets: Sets | None,
-) -> dict[str, NDArray[Any]]:
-    """Every array by its file, in the order in which they are digested."""
-    of_sets = {}
-    if sets is not None:
-        encoded = np.array([name.encode() for name in sets.names], dtype="S")
-        of_sets = {"test/set_names": encoded, "test/sets": sets.members}
-    return {
-        "names": names,
-        "starts": starts,
-        "symmetries": symmetries,
-        **{f"train/{name}": array for name, array in _columns(train)},
-        **{f"test/{name}": array for name, array in _columns(test)},
-        **of_sets,
-    }
-
-
-def _sets(folder: Path, count: int) -> Sets | None:
-    if not (folder / "sets.npy").exists():
-        return None
-    names = [name.decode() for name in _load(folder / "set_names.npy", np.bytes_, (None,))]
-    members = _load(folder / "sets.npy", np.int64, (count,))
-    if ((members < 0) | (members >= len(names))).any():
-        raise UserError(f"{folder}/sets.npy: names no set of set_names.npy; {REMEDY}")
-    return Sets(names, members)
-
-
-def _train_split(folder: Path, count: int, canvas: tuple[int, int]) -> Examples | StoredExamples:
-    if not (folder / "puzzle_ids.npy").exists():
-        return _examples(folder, count, canvas)
-    tokens = (count, canvas[0] * canvas[1])
-    inputs, labels = (_load(folder / f"{name}.npy", np.uint8, tokens) for name in ("inputs", "labels"))
-    ids = _load(folder / "puzzle_ids.npy", np.int32, (None,))
-    puzzle_starts = _load(folder / "puzzle_starts.npy", np.int32, (len(ids) + 1,))
-    return StoredExamples(inputs, labels, ids, puzzle_starts, _load(folder / "group_starts.npy", np.int32, (None,)))
-
-
-def _columns(examples: Examples | StoredExamples) -> Iterator[tuple[str, NDArray[Any]]]:
-    if isinstance(examples, StoredExamples):
-        yield from examples.columns()
-        return
-    yield "questions", examples.questions.cells
-    yield "question_shapes", examples.questions.shapes
-    yield "answers", examples.answers.cells
-    yield "answer_shapes", examples.answers.shapes
-    yield "groups", examples.groups
-    yield "ratings", examples.ratings
-
-
-def _examples(folder: Path, count: int, canvas: tuple[int, int]) -> Examples:
-    def grids(side: str) -> Grids:
-        cells = _load(folder / f"{side}s.npy", np.uint8, (count, *canvas))
-        return Grids(cells, _load(folder / f"{side}_shapes.npy", np.uint8, (count, 2)))
-
-    groups, ratings = (_load(folder / f"{name}.npy", np.int64, (count,)) for name in ("groups", "ratings"))
-    return Examples(grids("question"), grids("answer"), groups, ratings)
-
-
-def _load(file: Path, kind: type[np.generic], shape: tuple[int | None, ...]) -> Any:
-    """A memory-mapped array of a type and shape, None being any length; nothing is ever unpickled."""
-    try:
-        array = open_array(file, REMEDY)
-    except FileNotFoundError:
-        raise UserError(f"{file}: missing; {REMEDY}") from None
-    fits = len(array.shape) == len(shape) and all(b in (a, None) for a, b in zip(array.shape, shape, strict=True))
-    if not fits or not np.issubdtype(array.dtype, kind) or not array.dtype.isnative:
-        raise UserError(f"{file}: {array.dtype} of shape {array.shape} instead of {kind.__name__} of {shape}; {REMEDY}")
-    return array
-
-
-def _digest(puzzle: PuzzleKind, arrays: dict[str, NDArray[Any]]) -> str:
-    hasher = hashlib.sha256(puzzle.model_dump_json().encode())
-    for name, array in arrays.items():
-        hasher.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
-        hasher.update(np.ascontiguousarray(array).data)
-    return hasher.hexdigest()

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from hrm.artifacts import read_json, read_record
-from hrm.data.dataset import REMEDY, Dataset, open_dataset
+from hrm.data.dataset import Dataset, open_dataset
+from hrm.data.dataset_arrays import REMEDY
 from hrm.data.ratings import rating_histogram
 from hrm.puzzles.base import Examples
 

@@ -19,8 +19,8 @@ from pydantic import Field
 
 from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Grids, PuzzleKind, Rng, Table
+from hrm.puzzles.rows import read_rows, square_grids
 from hrm.puzzles.steps import Step
-from hrm.puzzles.table import read_rows, square_grids
 
 Size = Annotated[int, Field(ge=2, le=128)]
 

@@ -21,8 +21,8 @@ from pydantic import AfterValidator
 from hrm.puzzles import dihedral
 from hrm.puzzles.base import Bytes, Grids, PuzzleKind, Rng, Table
 from hrm.puzzles.drawing import Legend, svg_grid
+from hrm.puzzles.rows import read_rows, square_grids
 from hrm.puzzles.steps import Step
-from hrm.puzzles.table import read_rows, square_grids
 
 GIVEN, BLANK = "#e8e8ec", "#ffffff"
 """The colours of a cell that the question gives, and of any other."""

@@ -1,4 +1,4 @@
-"""The published column format, and the groups and examples that one such pair of files stands for.
+"""The published column format.
 
 Sudoku-Extreme and Maze-Hard are CSV files with the columns `source,question,answer,rating`, a split each (`train.csv`,
 `test.csv`), a puzzle a line, question and answer as one string of cells row by row. The largest has 3.8 million lines,
@@ -10,17 +10,17 @@ Letters for shapes: N lines, n lines of one block, L cells of a puzzle.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, overload
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from hrm.artifacts import written_beside
 from hrm.errors import UserError
-from hrm.puzzles.base import Bytes, Examples, Grids, Ints, Sets, Table
+from hrm.puzzles.base import Bytes, Ints
 
 COLUMNS = ("source", "question", "answer", "rating")
 BLOCK_BYTES = 1 << 23
@@ -55,10 +55,6 @@ class Columns:
 
     def __len__(self) -> int:
         return len(self.ratings)
-
-
-Check = Callable[[Bytes, Bytes], tuple[int, str] | None]
-"""From (N, H, W) questions and answers to the first row that breaks the rules and what is wrong with it, if any."""
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
@@ -182,7 +178,7 @@ def _unquoted(path: Path, block: bytes, lines: Ints) -> bytes:
     return "".join(text).encode()
 
 
-def _line_of(path: Path, row: int) -> int:
+def line_of(path: Path, row: int) -> int:
     """The line of a file that a puzzle begins at."""
     with path.open("rb") as stream:
         stream.readline()
@@ -261,92 +257,3 @@ class _Block:
         if wrong.any():
             row = int(wrong.argmax())
             raise UserError(f"{self._path}: line {self._lines_n[row]}: {explain(row)}")
-
-
-class RowNames(Sequence[str]):
-    """`train-0`, `train-1`, ..., then `test-0`, ...: made when asked for, as there may be millions."""
-
-    def __init__(self, train: int, test: int) -> None:
-        self._train, self._test = train, test
-
-    def __len__(self) -> int:
-        return self._train + self._test
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[str]: ...
-    def __getitem__(self, index: int | slice) -> str | Sequence[str]:
-        if isinstance(index, slice):
-            return [self[row] for row in range(*index.indices(len(self)))]
-        row = range(len(self))[index]
-        return f"train-{row}" if row < self._train else f"test-{row - self._train}"
-
-
-def read_rows(sources: Sequence[Path], *, side: int, alphabet: Mapping[str, int], check: Check) -> Table:
-    """`train.csv` and `test.csv` of each source, every line a group with one example.
-
-    Args:
-        sources: folders; their lines are counted on, in this order.
-        side: height and width of a puzzle.
-        alphabet: as for `read_table`.
-        check: the rules of the puzzle.
-
-    Raises:
-        UserError: as `read_table`, or naming the first line that breaks the rules.
-    """
-    splits = {}
-    for split in ("train", "test"):
-        parts = [_read_checked(source / f"{split}.csv", side, alphabet, check) for source in sources]
-        splits[split] = parts[0] if len(parts) == 1 else _joined(parts)
-    train, test = splits["train"], splits["test"]
-    labels = [
-        f"{source.name}/{label}" if len(sources) > 1 else label
-        for source in sources
-        for label in read_sets(source / "test.csv")
-    ]
-    return Table(
-        names=RowNames(len(train), len(test)),
-        train=_examples(train, side, first_group=0),
-        test=_examples(test, side, first_group=len(train)),
-        notes={},
-        test_sets=Sets.of(labels),
-    )
-
-
-def _read_checked(path: Path, side: int, alphabet: Mapping[str, int], check: Check) -> Columns:
-    columns = read_table(path, length=side * side, alphabet=alphabet)
-    block = 1 << 15
-    for start in range(0, len(columns), block):
-        rows = slice(start, start + block)
-        fault = check(
-            columns.questions[rows].reshape(-1, side, side),
-            columns.answers[rows].reshape(-1, side, side),
-        )
-        if fault is not None:
-            row, message = fault
-            raise UserError(f"{path}: line {_line_of(path, start + row)}: {message}; correct the line")
-    return columns
-
-
-def _joined(parts: list[Columns]) -> Columns:
-    return Columns(
-        np.concatenate([part.questions for part in parts]),
-        np.concatenate([part.answers for part in parts]),
-        np.concatenate([part.ratings for part in parts]),
-    )
-
-
-def _examples(columns: Columns, side: int, first_group: int) -> Examples:
-    count = len(columns)
-    return Examples(
-        questions=square_grids(columns.questions.reshape(count, side, side)),
-        answers=square_grids(columns.answers.reshape(count, side, side)),
-        groups=np.arange(first_group, first_group + count),
-        ratings=columns.ratings,
-    )
-
-
-def square_grids(cells_NHW: Bytes) -> Grids:
-    """Grids that fill their canvas; the shapes take no memory."""
-    return Grids(cells_NHW, np.broadcast_to(np.array(cells_NHW.shape[1:], np.uint8), (len(cells_NHW), 2)))

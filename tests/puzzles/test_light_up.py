@@ -18,7 +18,8 @@ from hrm.errors import UserError
 from hrm.puzzles import dihedral, light_up, puzzle_from
 from hrm.puzzles.base import Table
 from hrm.puzzles.light_up import BULB, FOUR, FREE, WALL, ZERO, LightUp, LightUpGenerator, Solver, rating_of
-from hrm.puzzles.table import Row, square_grids, write_table
+from hrm.puzzles.rows import square_grids
+from hrm.puzzles.table import Row, write_table
 
 PUZZLE = LightUp(size=4)
 QUESTION = ["..#.", "1#0.", "..2.", ".3.."]

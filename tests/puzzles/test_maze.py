@@ -16,7 +16,8 @@ from hrm.errors import UserError
 from hrm.puzzles.base import Grids
 from hrm.puzzles.maze import CHARACTERS, GOAL, PATH, START, WALL, Maze
 from hrm.puzzles.maze_paths import distance, layers, place, shortest_path, to_bits
-from hrm.puzzles.table import Row, square_grids, write_table
+from hrm.puzzles.rows import square_grids
+from hrm.puzzles.table import Row, write_table
 
 MAZE = Maze(size=5)
 QUESTION = ["S  # ", " # # ", "   # ", "## # ", "G    "]

@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from hrm.errors import UserError
 from hrm.puzzles.base import Grids
+from hrm.puzzles.rows import square_grids
 from hrm.puzzles.sudoku import Sudoku
-from hrm.puzzles.table import Row, square_grids, write_table
+from hrm.puzzles.table import Row, write_table
 
 BOXES = [(2, 2), (2, 3), (3, 2), (3, 3), (2, 4)]
 SUDOKU = Sudoku()

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 
 from hrm.errors import UserError
 from hrm.puzzles.base import Table
+from hrm.puzzles.rows import square_grids
 from hrm.puzzles.sudoku import Sudoku
 from hrm.puzzles.sudoku_generator import SudokuGenerator
 from hrm.puzzles.sudoku_orbit import canonical_form
 from hrm.puzzles.sudoku_solver import Search, Solver
-from hrm.puzzles.table import square_grids
 
 Grid = np.ndarray
 

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from hrm.puzzles import sudoku_hard
 from hrm.puzzles.base import Bytes, Table
+from hrm.puzzles.rows import square_grids
 from hrm.puzzles.sudoku import Sudoku
 from hrm.puzzles.sudoku_batch import BatchSolver, latest, narrowest
 from hrm.puzzles.sudoku_generator import SudokuGenerator
 from hrm.puzzles.sudoku_hard import hard_sudokus, minimal_puzzles, random_solutions
 from hrm.puzzles.sudoku_orbit import canonical_form
 from hrm.puzzles.sudoku_solver import Solver
-from hrm.puzzles.table import square_grids
 
 HARD = SudokuGenerator(train=40, test=10, min_rating=10, seed=11)
 EVERY = 1_000_000

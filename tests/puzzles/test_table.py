@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hrm.errors import UserError
 from hrm.puzzles import table
 from hrm.puzzles.held_out import Draw, Splits, write_splits
-from hrm.puzzles.table import Row, RowNames, read_rows, read_table, write_table
+from hrm.puzzles.rows import RowNames, read_rows
+from hrm.puzzles.table import Row, read_table, write_table
 
 ALPHABET = {"a": 0, "b": 1, " ": 7}
 HEADER = "source,question,answer,rating\n"
