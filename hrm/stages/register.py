@@ -146,8 +146,10 @@ def _add(client: MlflowClient, story: Story, run: Path, run_id: str) -> ModelVer
         client.log_artifact(run_id, str(run / file), "evaluation")
     client.log_artifact(run_id, str(run / "report.html"))
     client.log_artifact(run_id, str(run / "answers"))
+    ended = client.get_run(run_id).info.end_time
     with mlflow.start_run(run_id=run_id):
         model = log_model(story.loaded, story.dataset)
+    client.set_terminated(run_id, "FINISHED", ended)  # the training's end, not now
     _log_scores(client, story, run_id, model.model_id)
     return add_version(client, story, model, run_id)
 

@@ -37,6 +37,10 @@ class RunLog:
         self.client = client
         self.run_id: str = run.info.run_id
         self._last_steps = {metric: self._last_step(metric) for metric in run.data.metrics}
+        self._status = run.info.status
+        # A run that seems to go on although it has ended was left so by a registration that was killed.
+        done = run.info.status in ("FINISHED", "RUNNING")
+        self._ended: int | None = run.info.end_time if done else None
 
     @classmethod
     def open(cls, folder: Path, facts: Facts) -> RunLog:
@@ -77,12 +81,18 @@ class RunLog:
                 self.client.log_batch(self.run_id, metrics=metrics)
             self._last_steps = last_steps
 
+    def go_on(self) -> None:
+        """Say that the run is going on, where it had ended."""
+        if self._status != "RUNNING":
+            self.client.update_run(self.run_id, status="RUNNING")
+        self._ended = None
+
     def finish(self, folder: Path, status: str) -> None:
-        """Add the local records of the training as artifacts, and end the run."""
+        """Add the local records of the training as artifacts, and end the run; one that was finished ended then."""
         for name in RECORDS:
             if (folder / name).is_file():
                 self.client.log_artifact(self.run_id, str(folder / name), "training")
-        self.client.set_terminated(self.run_id, status)
+        self.client.set_terminated(self.run_id, status, self._ended)
 
     def _log_dataset(self, facts: Facts) -> None:
         """Name the dataset as the run's input for training, or for evaluation alone, with its content digest."""
@@ -119,8 +129,6 @@ class RunLog:
             )
         if run.inputs is None or not run.inputs.dataset_inputs:
             self._log_dataset(facts)
-        if run.info.status != "RUNNING":
-            self.client.update_run(self.run_id, status="RUNNING")
 
     def _last_step(self, metric: str) -> int:
         return max(point.step for point in self.client.get_metric_history(self.run_id, metric))

@@ -150,7 +150,9 @@ class MlflowTracker:
 
     def _send(self) -> RunLog:
         if self._log is None:
-            self._log = RunLog.open(self._run, self._facts)
+            log = RunLog.open(self._run, self._facts)
+            log.go_on()
+            self._log = log
         if self._before is not None:
             before, self._before = self._before, None
             end_run(before)

@@ -177,6 +177,7 @@ def test_saying_it_again_makes_no_second_version(
     assert client.get_model_version("small", "1").tags["decision"] == "pending"
     register(SETTINGS, sudoku.path, run, "small")
     registration = json.loads((run / "registration.json").read_text())
+    ended = client.get_run(registration["run_id"]).info.end_time
     assert (registration["version"], registration["aliases"]) == (1, ["champion", "challenger"])
     history = client.get_metric_history(registration["run_id"], "evaluate/exact_accuracy")
     register(SETTINGS, sudoku.path, run, "small")
@@ -186,6 +187,8 @@ def test_saying_it_again_makes_no_second_version(
     # Other words, or other scores, are another version; the first is then neither.
     register(SETTINGS.model_copy(update={"description": "Others."}), sudoku.path, run, "small")
     assert json.loads((run / "registration.json").read_text())["version"] == 2
+    info = client.get_run(registration["run_id"]).info
+    assert (info.status, info.end_time) == ("FINISHED", ended)  # registrations do not make the training longer
     small_run.finished_run(embedded / "runs/better", sudoku, solved=[True, True])
     register(SETTINGS, sudoku.path, embedded / "runs/better", "small")
     assert json.loads((embedded / "runs/better/registration.json").read_text())["version"] == 3
