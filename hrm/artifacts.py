@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -46,6 +47,22 @@ def written_beside(target: Path) -> Iterator[Path]:
         _flush(target.parent, deep=False)
     finally:
         remove(beside)
+
+
+@contextmanager
+def held(lock: Path, busy: str) -> Iterator[None]:
+    """Keep other processes out of what a file stands for; the lock ends with the process, however that ends.
+
+    Raises:
+        UserError: saying what is `busy`, when another process is at it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"{busy}; wait for it, or end it") from None
+        yield
 
 
 def _flush(path: Path, *, deep: bool = True) -> None:

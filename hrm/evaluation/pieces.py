@@ -8,7 +8,6 @@ evaluating/identity.json      what is evaluated, and how: pieces of anything els
 
 from __future__ import annotations
 
-import fcntl
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
-from hrm.artifacts import read_json, remove, write_json, written_beside
+from hrm.artifacts import held, read_json, remove, write_json, written_beside
 from hrm.errors import UserError
 from hrm.evaluation.plan import Plan
 from hrm.evaluation.predict import Piece
@@ -43,14 +42,7 @@ class Pieces:
         Raises:
             UserError: when another evaluation is at work here.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"{self.folder}: another `hrm evaluate` is at work here; wait for it, or end it"
-                ) from None
+        with held(self.folder / ".lock", f"{self.folder}: another `hrm evaluate` is at work here"):
             if not self._is_of(identity):
                 for file in [*self.folder.glob("*.npz"), *self.folder.glob(".*.part")]:
                     remove(file)

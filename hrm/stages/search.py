@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hrm import provenance
-from hrm.artifacts import remove, write_json, write_text
+from hrm.artifacts import held, remove, write_json, write_text
 from hrm.config import EvaluateSettings, SearchSettings
 from hrm.data.dataset import Dataset, open_dataset
 from hrm.errors import UserError
@@ -46,7 +46,8 @@ def search(
     checkpoint = newest_usable(checkpoints, 1)[0]
     limits = settings.max_steps or _doubled(read_card(checkpoint / "model.json").train.halting.max_steps)
     asked = [_asked(settings, evaluation, limit, steps) for steps in settings.steps for limit in limits]
-    trials = [trial for one in asked for trial in _trials(one, data, checkpoints, run / "searching")]
+    with held(run / ".search.lock", f"{run}: another `hrm search` is at work here"):
+        trials = [trial for one in asked for trial in _trials(one, data, checkpoints, run / "searching")]
     found = cheapest(trials, choosing_E, settings.target)
     content = {
         "target": settings.target,

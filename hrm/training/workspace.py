@@ -9,15 +9,13 @@ aside-1/ ...            runs of other settings or data that were here before
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hrm.artifacts import link_or_copy, written_beside
-from hrm.errors import UserError
+from hrm.artifacts import held, link_or_copy, written_beside
 from hrm.tracking.points import SPOOL
 from hrm.tracking.record import PLACE
 from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
@@ -42,12 +40,7 @@ class Workspace:
         Raises:
             UserError: when another training is at work in it.
         """
-        self.run.mkdir(parents=True, exist_ok=True)
-        with (self.run / ".lock").open("a") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(f"{self.run}: another `hrm train` is at work here; wait for it, or end it") from None
+        with held(self.run / ".lock", f"{self.run}: another `hrm train` is at work here"):
             yield
 
     def is_finished(self, card: ModelCard) -> bool:

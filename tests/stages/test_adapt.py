@@ -237,3 +237,55 @@ def test_other_kinds_need_no_adaptation(tmp_path: Path, tasks: Path) -> None:
     with pytest.raises(UserError, match="a Sudoku needs no adaptation: `hrm solve` answers any"):
         adapted(tmp_path, tasks, tmp_path / "out")
     assert not (tmp_path / "out.part").exists()
+
+
+def test_never_replaces_what_it_did_not_write(base: Path, tasks: Path, tmp_path: Path) -> None:
+    """Such as the folder of the run itself, with the trained model."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/letter.txt").write_text("keep me")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "other.part").mkdir()
+    (tmp_path / "other.part/letter.txt").write_text("keep me")
+    before = contents(tmp_path), contents(base)
+    for place in ("mine", "mine/letter.txt", "link", "other", "mine/.."):
+        with pytest.raises(UserError, match="did not write"):
+            adapted(base, tasks, tmp_path / place, QUICK.model_copy(update={"steps": 0}))
+    with pytest.raises(UserError, match="run: holds what"):
+        adapted(base, tasks, base / "run")
+    for place in (Path(), Path("/")):
+        with pytest.raises(UserError, match="name a new folder"):
+            adapted(base, tasks, place)
+    assert (contents(tmp_path), contents(base)) == before
+
+
+def test_two_at_once_do_not_mix(base: Path, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def second(*_: object) -> None:
+        adapted(base, tasks, tmp_path / "out")
+
+    monkeypatch.setattr(adapt_stage, "evaluate", second)
+    with pytest.raises(UserError, match="out: another `hrm adapt` is at work here; wait for it, or end it"):
+        adapted(base, tasks, tmp_path / "out", QUICK.model_copy(update={"steps": 1}))
+
+
+@pytest.mark.parametrize("damage", ["adapt.json", "no key", "[1]", "checkpoints"])
+def test_learns_again_what_an_interruption_left_damaged(
+    base: Path, tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    settings = QUICK.model_copy(update={"steps": 3})
+    whole = adapted(base, tasks, tmp_path / "whole", settings)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(adapt_stage, "evaluate", killed)
+        adapted(base, tasks, tmp_path / "out", settings)
+    record = tmp_path / "out.part/adapt.json"
+    if damage == "checkpoints":
+        shutil.rmtree(tmp_path / "out.part/checkpoints")
+    elif damage == "no key":
+        done = json.loads(record.read_text())
+        record.write_text(json.dumps({key: value for key, value in done.items() if key != "visits"}))
+    else:
+        record.write_text(damage.removesuffix("adapt.json"))
+    again = adapted(base, tasks, tmp_path / "out", settings)
+    assert {**again, "seconds": 0} == {**whole, "seconds": 0}
