@@ -1,5 +1,6 @@
 """The command line: help a newcomer can work from, and one line with exit status 2 for each mistake."""
 
+import argparse
 import subprocess
 import sys
 import sysconfig
@@ -10,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from hrm.cli import main
+from hrm.cli import carry_out, main
 from hrm.cli.experiment import VERBS
 from hrm.config import load_experiment
 from hrm.model.published import to_published
@@ -152,6 +153,16 @@ def test_what_the_machine_refuses_is_one_line(place: Path, capsys: pytest.Captur
     assert main(["fetch", "sudoku-mini", "-q"]) == 0
     assert "memory" in error_of(capsys, "build", "sudoku-mini", "-o", "build.variants=100000000000")
     assert not (place / "data/built/sudoku-mini").exists()
+
+
+def test_memory_that_pytorch_does_not_get_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def greedy(options: argparse.Namespace) -> None:
+        torch.zeros(10**15)
+
+    loud = {"quiet": False, "verbose": False}
+    assert carry_out(argparse.Namespace(action=greedy, verb="greedy", **loud)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("hrm: error: greedy: not enough memory (")
 
 
 def test_an_empty_name_is_no_experiment(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

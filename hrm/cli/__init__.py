@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from typing import NoReturn
 
 import hrm
 from hrm.cli import adapt, checkpoint, compare, data, experiment, registry, search, solve
-from hrm.errors import UserError, without_credentials
+from hrm.errors import in_a_line, without_credentials
 from hrm.progress import speak
 
 EPILOG = """\
@@ -33,21 +34,24 @@ def carry_out(options: argparse.Namespace) -> int:
 
     Returns:
         The exit status: 0; 2 for a mistake of the user, or what the machine cannot give (a full disk, memory); 130 when
-        interrupted, 143 when terminated.
+        interrupted, 143 when terminated, 141 when nobody reads what is printed any more, as after `| head`.
     """
     speak(logging.WARNING if options.quiet else logging.DEBUG if options.verbose else logging.INFO)
     signal.signal(signal.SIGTERM, terminate)
     try:
         options.action(options)
-    except UserError as error:
-        return _refuse(str(error))
-    except OSError as error:
-        return _refuse(f"{error.filename or options.verb}: {error.strerror or error}")
-    except MemoryError as error:
-        return _refuse(f"{options.verb}: not enough memory ({error}); lower the sizes in the settings")
+        print(end="", flush=True)  # noqa: T201
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it ends
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print("hrm: interrupted", file=sys.stderr)  # noqa: T201
         return 130
+    except Exception as error:
+        told = in_a_line(error, options.verb)
+        if told is None:
+            raise
+        return _refuse(told)
     return 0
 
 

@@ -17,6 +17,7 @@ from hrm.errors import UserError
 from hrm.evaluation.bootstrap import bootstrap
 from hrm.evaluation.paired import Paired
 from hrm.evaluation.score import ARC_PRIZE_ATTEMPTS, wilson
+from hrm.evaluation.vote import UNSEEN
 from hrm.puzzles import puzzle_from
 
 LISTED = 20
@@ -53,13 +54,17 @@ class Answered:
         """
         run = Path("runs", name) if Path("runs", name).is_dir() else Path(name)
         file = run / "answers/answers.json"
+        if not file.is_file():
+            raise UserError(f"{file}: no such file; run `hrm vote` for it first")
         content = read_record(file, ["puzzle", "test_digest", "answers"], AGAIN)
         puzzle = puzzle_from(content["puzzle"], f"{file}: puzzle")
         try:
             entries = content["answers"]
-            ranks_E = np.array([entry["truth_rank"] or np.inf for entry in entries], float)
+            ranks_E = np.array([_rank(entry["truth_rank"]) for entry in entries])
             valid_E = np.array([bool(entry.get("valid")) for entry in entries], bool)
             groups = [str(entry["group"]) for entry in entries]
+            if not all(map(str.isprintable, groups)):
+                raise ValueError("a name that cannot be shown")
         except (KeyError, TypeError, AttributeError, ValueError):
             raise UserError(f"{file}: damaged; {AGAIN}") from None
         if not groups:
@@ -79,6 +84,19 @@ class Answered:
         return f"{fraction:.1%} solved (95 % interval {low:.1%} to {high:.1%})"
 
 
+def _rank(entry: Any) -> float:
+    """A rank from 1 on, infinite where nobody gave the answer.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if entry is None:
+        return np.inf
+    if type(entry) is not int or not 1 <= entry < UNSEEN:
+        raise ValueError("no rank")
+    return entry
+
+
 def compare_runs(first: str, second: str) -> str:
     """The comparison in words.
 
@@ -90,7 +108,7 @@ def compare_runs(first: str, second: str) -> str:
         UserError: when answers are missing, or the two were tested on different puzzles.
     """
     one, other = Answered.read(first), Answered.read(second)
-    if one.tests != other.tests:
+    if (one.tests, one.units) != (other.tests, other.units):
         raise UserError(
             f"{first} and {second} were tested on different puzzles, which cannot be compared; evaluate and vote on "
             "both with the same test puzzles, and as many of them"

@@ -20,7 +20,7 @@ from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-from hrm.errors import UserError
+from hrm.errors import UserError, in_a_line
 from hrm.progress import logger, speak
 from hrm.training.heartbeat import AGAIN
 
@@ -152,10 +152,11 @@ def _work(level: int, mistake: Path, work: Callable[..., None], *arguments: Any)
         work(*arguments)
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None
-    except UserError as error:
+    except Exception as error:
+        told = in_a_line(error, f"process {os.environ['RANK']}")
+        if told is None:
+            traceback.print_exc()
+            raise SystemExit(1) from None
         with suppress(FileExistsError), mistake.open("x", encoding="utf-8") as file:  # what others say follows from it
-            file.write(str(error))
+            file.write(told)
         raise SystemExit(2) from None
-    except Exception:
-        traceback.print_exc()
-        raise SystemExit(1) from None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,3 +140,47 @@ def test_a_mistake_is_one_line(content: str | None, part: str, capsys: pytest.Ca
     (message,) = said(capsys, "one", "chess", status=2)
     assert message.startswith("hrm: error: ")
     assert part in message
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_nobody_reads_the_end(unbuffered: str) -> None:
+    """As after `| head`: no complaint, and the status that others have then."""
+    run("one", [1, 2])
+    environment = os.environ | {"PYTHONUNBUFFERED": unbuffered}
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "hrm", "compare", "one", "one"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, env=environment)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("rank", [10**400, -3, True, 1.5, "1", {}])
+def test_a_rank_that_is_none(rank: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run("one", [1, 2])
+    run("other", [1, rank])
+    (line,) = said(capsys, "one", "other", status=2)
+    assert line == "hrm: error: other/answers/answers.json: damaged; run `hrm vote` for it again"
+
+
+def test_a_name_that_cannot_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    run("one", [1, 2], ["a", "b"])
+    run("other", [1, 2], ["a", "\ud800"])
+    (line,) = said(capsys, "one", "other", status=2)
+    assert "damaged" in line
+
+
+def test_answers_that_are_not_of_the_same_puzzles(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever their digest says."""
+    run("one", [1, 2])
+    run("other", [1, 2, 1])
+    file = Path("other/answers/answers.json")
+    file.write_text(file.read_text().replace('"test_digest": "3"', '"test_digest": "2"'))
+    (line,) = said(capsys, "one", "other", status=2)
+    assert "one and other were tested on different puzzles" in line
+
+
+def test_a_run_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    run("one", [1, 2])
+    (line,) = said(capsys, "one", "other", status=2)
+    assert line == "hrm: error: other/answers/answers.json: no such file; run `hrm vote` for it first"

@@ -1,5 +1,6 @@
 """Real processes: what they tell each other, and how a lost one, a signal, a restart ends or goes on."""
 
+import errno
 import json
 import os
 import signal
@@ -147,6 +148,20 @@ def test_a_killed_process_is_named(tmp_path: Path, capfd: pytest.CaptureFixture[
         UserError, match=r"lost (process 1 of 2: ended by SIGKILL|another of the 2 processes \(.*\)); start"
     ):
         launch(_die, [tmp_path], 2)
+    assert capfd.readouterr().err == ""
+
+
+def _fill(folder: Path) -> None:
+    with joined() as processes:
+        processes.wait()
+        if processes.rank == 1:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        processes.wait()
+
+
+def test_what_the_machine_refuses_one_of_them_is_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match=r"^process 1: No space left on device$"):
+        launch(_fill, [tmp_path], 2)
     assert capfd.readouterr().err == ""
 
 
