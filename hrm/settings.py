@@ -48,7 +48,10 @@ def safe_name(name: str) -> str:
 
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
+LARGEST = 10**12
+"""Of settings that count something: what is larger is a slip, and would overflow where sizes are multiplied."""
+NonNegativeInt = Annotated[int, Field(ge=0, le=LARGEST)]
+PositiveInt = Annotated[int, Field(gt=0, le=LARGEST)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, le=2**53)]
 """Of random draws; a larger number would not come through JSON, where Kubeflow makes it a float, as it is."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from hrm.config import BuildSettings, ModelSettings, TrainSettings, VoteSettings
+from hrm.config import BuildSettings, EvaluateSettings, ModelSettings, TrainSettings, VoteSettings
 from hrm.errors import UserError
 from hrm.settings import Settings, validate
 
@@ -62,3 +62,9 @@ def test_python_gives_settings_as_python_does() -> None:
 def test_a_source_cannot_lead_out_of_its_folder(name: str) -> None:
     with pytest.raises(ValidationError, match="a name has only letters"):
         BuildSettings.model_validate({"puzzle": {"kind": "arc"}, "sources": [name]})
+
+
+@pytest.mark.parametrize(("key", "value"), [("copies", 10**30), ("max_steps", 10**30), ("noise", 1e30)])
+def test_a_number_that_would_overflow_is_refused(key: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"file: {key} = .*less than or equal to"):
+        validate(EvaluateSettings, {key: value}, "file")

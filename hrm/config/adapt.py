@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import PositiveInt
-
-from hrm.settings import NonNegativeFloat, NonNegativeInt, Seed, Settings
+from hrm.settings import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, Settings
 
 
 class AdaptSettings(Settings):

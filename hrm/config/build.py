@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hrm.puzzles import Puzzle
-from hrm.settings import Name, NonNegativeInt, Seed, Settings
+from hrm.settings import Name, NonNegativeInt, PositiveInt, Seed, Settings
 
 
 class BuildSettings(Settings):

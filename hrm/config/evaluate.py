@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field
 
-from hrm.settings import Seed, Settings
+from hrm.settings import PositiveInt, Seed, Settings
+
+Noise = Annotated[float, Field(gt=0, le=1000)]
+"""Of more than that nothing of the model's own is left, and then it overflows."""
 
 
 class EvaluateSettings(Settings):
@@ -17,7 +20,7 @@ class EvaluateSettings(Settings):
     kinds: drawn at random, 1 when left out."""
     starts: PositiveInt = 1
     """States that each copy is begun from: first the model's own, then others with noise on it."""
-    noise: PositiveFloat = 0.5
+    noise: Noise = 0.5
     """Deviation of that noise, relative to the model's own initial state."""
     checkpoints: PositiveInt = 1
     """Newest checkpoints of the run that answer, each in turn; a finished training leaves as many as

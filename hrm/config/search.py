@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field
 
-from hrm.settings import Fraction, Settings
+from hrm.config.evaluate import Noise
+from hrm.settings import Fraction, PositiveInt, Settings
 
 
 class SearchSettings(Settings):
@@ -24,7 +25,7 @@ class SearchSettings(Settings):
     """Most symmetric copies of a puzzle."""
     starts: PositiveInt = 2
     """Most states that each copy is begun from."""
-    noise: PositiveFloat = 0.5
+    noise: Noise = 0.5
     """Deviation of the noise on them: see `evaluate.noise`."""
     checkpoints: PositiveInt = 1
     """Most checkpoints that answer, the newest ones."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
-from hrm.settings import Fraction, NonNegativeFloat, NonNegativeInt, Seed, Settings
+from hrm.settings import Fraction, NonNegativeFloat, NonNegativeInt, PositiveInt, Seed, Settings
 
 Attention = Literal["auto", "flash3", "flash2", "sdpa", "matmul"]
 Decay = Annotated[float, Field(ge=0, lt=1)]

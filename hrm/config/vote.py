@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field
 
-from hrm.settings import Settings
+from hrm.settings import PositiveInt, Settings
 
 Rule = Literal["votes", "weighted", "confidence", "valid"]
 """What ranks the answers to a puzzle: see `hrm.evaluation.vote`."""

@@ -31,6 +31,8 @@ AGAIN = "it goes on from its finished pieces"
 LATE = timedelta(days=30)
 """Longest that processes with nothing left to do wait for the others: a piece may take hours on a CPU. One that is lost
 is noticed all the same, by its silence."""
+MOST = 100_000_000
+"""Predictions: each takes some hundred bytes while they are scored."""
 SILENCE = 60.0
 """Seconds between two lines about how far it is."""
 
@@ -86,6 +88,13 @@ def plan_of(settings: EvaluateSettings, dataset: Dataset, card: ModelCard) -> Pl
     Raises:
         UserError: when there is nothing to ask.
     """
+    puzzles = min(len(dataset.test), settings.max_puzzles or len(dataset.test))
+    count = puzzles * (settings.copies or 1) * settings.starts * settings.checkpoints
+    if count > MOST:
+        raise UserError(
+            f"evaluate: {count:,} predictions (puzzles x copies x starts x checkpoints) are more than {MOST:,}; "
+            "lower one of the four"
+        )
     copies = symmetric_copies(dataset, copies=settings.copies, max_puzzles=settings.max_puzzles, seed=settings.seed)
     if not len(copies):
         raise UserError(f"{dataset.path}: no test puzzles; build it from sources that have some")

@@ -39,9 +39,10 @@ def evaluate(settings: EvaluateSettings, dataset: Path, checkpoints: Path, run: 
     cards = [read_card(folder / "model.json") for folder in folders]
     for card, folder in zip(cards, folders, strict=True):
         check_belongs(card, folder, data)
-    plan_of(settings, data, cards[0])  # a mistake is told once, before any process is started
+    plan = plan_of(settings, data, cards[0])  # a mistake is told once, before any process is started
     processes = 1 if under_torchrun() else local_processes(settings.processes)
     check_devices(processes, "evaluate.processes")
+    processes = min(processes, plan.num_pieces * plan.checkpoints)  # more would have nothing to do
     if processes == 1:
         run_evaluation(settings, dataset, folders, run)
     else:

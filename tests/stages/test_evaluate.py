@@ -14,6 +14,7 @@ from hrm.config import EvaluateSettings, TrainSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation.predictions import open_predictions
+from hrm.stages import evaluate as evaluate_stage
 from hrm.stages.evaluate import evaluate
 
 
@@ -114,3 +115,22 @@ def test_settings_are_those_of_training(sudoku: Dataset, tmp_path: Path) -> None
     small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, settings, steps=1)
     evaluate(EvaluateSettings(), sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
     assert json.loads((tmp_path / "run/evaluate.json").read_text())["steps"] == 3
+
+
+@pytest.mark.parametrize("size", [10**11, 10**12])
+@pytest.mark.parametrize("key", ["copies", "starts"])
+def test_absurdly_many_predictions_are_refused_at_once(sudoku: Dataset, tmp_path: Path, key: str, size: int) -> None:
+    small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, small_run.SETTINGS, steps=1)
+    settings = EvaluateSettings.model_validate({key: size})
+    with pytest.raises(UserError, match=rf"evaluate: {3 * size:,} predictions .* are more than 100,000,000; lower one"):
+        evaluate(settings, sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_there_are_no_more_processes_than_pieces(
+    sudoku: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_run.write_checkpoint(tmp_path / "checkpoints", sudoku, small_run.SETTINGS, steps=1)
+    monkeypatch.setattr(evaluate_stage, "launch", None)
+    evaluate(EvaluateSettings(processes=100_000), sudoku.path, tmp_path / "checkpoints", tmp_path / "run")
+    assert (tmp_path / "run/evaluate.json").is_file()
