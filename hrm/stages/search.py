@@ -42,12 +42,16 @@ def search(
     data = open_dataset(dataset)
     choosing_E = choosing_half(data.test.groups[: settings.max_puzzles])
     if choosing_E.all():
-        raise UserError(f"{dataset}: one half of the test tasks chooses, the other reports; that takes two tasks")
+        raise UserError(
+            f"{dataset}: one half of the test tasks chooses, the other reports; let search.max_puzzles take two"
+        )
     checkpoint = newest_usable(checkpoints, 1)[0]
     limits = settings.max_steps or _doubled(read_card(checkpoint / "model.json").train.halting.max_steps)
     asked = [_asked(settings, evaluation, limit, steps) for steps in settings.steps for limit in limits]
-    with held(run / ".search.lock", f"{run}: another `hrm search` is at work here"):
-        trials = [trial for one in asked for trial in _trials(one, data, checkpoints, run / "searching")]
+    working = run / "searching"
+    with held(working / ".lock", f"{working}: another `hrm search` is at work here"):
+        trials = [trial for one in asked for trial in _trials(one, data, checkpoints, working)]
+        remove(working)
     found = cheapest(trials, choosing_E, settings.target)
     content = {
         "target": settings.target,
@@ -83,4 +87,3 @@ def _trials(asked: EvaluateSettings, data: Dataset, checkpoints: Path, working: 
     candidates = candidates_in(predictions, data)
     for effort in efforts(predictions, candidates, rules_for(candidates)):
         yield Trial(asked.steps, asked.max_steps, effort, asked.noise)
-    remove(working)

@@ -9,6 +9,7 @@ import small_run
 from hrm.cli import main
 from hrm.config import EvaluateSettings, SearchSettings, VoteSettings
 from hrm.errors import UserError
+from hrm.stages import search as search_stage
 from hrm.stages.evaluate import evaluate
 from hrm.stages.search import search
 from hrm.stages.vote import vote
@@ -48,10 +49,22 @@ def test_a_setting_named_gives_the_figure_that_it_was_named_for(tmp_path: Path) 
     assert scores["valid@1"] == (last["solved"] + last["solved_choosing"]) / 2
 
 
+def test_two_at_once_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, run = small_run.sudoku_dataset(tmp_path), tmp_path / "run"
+    small_run.write_checkpoint(run / "checkpoints", dataset, small_run.SETTINGS, steps=1)
+
+    def second(*_: object) -> None:
+        search(TRIED, EvaluateSettings(), dataset.path, run / "checkpoints", run, "small")
+
+    monkeypatch.setattr(search_stage, "evaluate", second)
+    with pytest.raises(UserError, match="searching: another `hrm search` is at work here"):
+        second()
+
+
 def test_refuses_a_single_task(tmp_path: Path) -> None:
     dataset, run = small_run.arc_dataset(tmp_path), tmp_path / "run"
     small_run.write_checkpoint(run / "checkpoints", dataset, small_run.SETTINGS, steps=1)
-    with pytest.raises(UserError, match="takes two tasks"):
+    with pytest.raises(UserError, match=r"search\.max_puzzles take two"):
         search(TRIED, EvaluateSettings(), dataset.path, run / "checkpoints", run, "small")
 
 
