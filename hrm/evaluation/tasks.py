@@ -5,6 +5,8 @@ Shapes: E test examples that were answered, T tasks.
 
 from __future__ import annotations
 
+import csv
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,5 +52,8 @@ class Tasks:
 
     def csv(self) -> str:
         """All of it as a table."""
-        rows = [f"{name},{inputs},{k},{share:.6g}" for name, inputs, k, share in self.rows()]
-        return "\n".join(["task,test_inputs,pass_from_k,arc_prize", *rows]) + "\n"
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")  # a task's name may hold a comma
+        writer.writerow(["task", "test_inputs", "pass_from_k", "arc_prize"])
+        writer.writerows([name, inputs, k, f"{share:.6g}"] for name, inputs, k, share in self.rows())
+        return text.getvalue()

@@ -1,5 +1,6 @@
 """`hrm adapt` on a family of tasks that can be learned: answers get better, and nothing is left half-written."""
 
+import csv
 import json
 import logging
 import shutil
@@ -237,6 +238,15 @@ def test_other_kinds_need_no_adaptation(tmp_path: Path, tasks: Path) -> None:
     with pytest.raises(UserError, match="a Sudoku needs no adaptation: `hrm solve` answers any"):
         adapted(tmp_path, tasks, tmp_path / "out")
     assert not (tmp_path / "out.part").exists()
+
+
+def test_a_task_may_be_called_anything(base: Path, tasks: Path, tmp_path: Path) -> None:
+    name = '../a, "b"'
+    task = json.loads(next(tasks.glob("*.json")).read_text())
+    (tmp_path / "all.json").write_text(json.dumps({name: task}))
+    adapted(base, tmp_path / "all.json", tmp_path / "out", QUICK.model_copy(update={"steps": 0}))
+    with (tmp_path / "out/answers/tasks.csv").open(newline="") as stream:
+        assert [row["task"] for row in csv.DictReader(stream)] == [name]
 
 
 def test_never_replaces_what_it_did_not_write(base: Path, tasks: Path, tmp_path: Path) -> None:
