@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hrm.artifacts import read_record
 from hrm.errors import UserError
+from hrm.tracking.record import PARENT
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -100,7 +101,7 @@ def parent_of(client: MlflowClient, run_id: str) -> Parent | None:
     """The run that a run in MLflow is part of; None where it is part of none, or that one is gone."""
     from mlflow.exceptions import MlflowException
 
-    parent = client.get_run(run_id).data.tags.get("mlflow.parentRunId")
+    parent = client.get_run(run_id).data.tags.get(PARENT)
     if parent is None:
         return None
     try:

@@ -18,8 +18,12 @@ from hrm.tracking.server import public_uri
 
 PLACE = "mlflow_run.json"
 """The file of a run's folder that says where it was logged to."""
+WANDB_PLACE = "wandb_run.json"
+"""The file of a run's folder that names its run in W&B."""
 KEY = "hrm.key"
 """The tag of a run that its `mlflow_run.json` names too."""
+PARENT = "mlflow.parentRunId"
+"""The tag by which MLflow shows a run below another."""
 IMPORT = "import"
 """The stage of a record of weights that were not trained here, and whose dataset is not known."""
 LONGEST_PARAMETER = 500
@@ -83,7 +87,7 @@ class Facts:
         if commit := code["git_commit"]:
             tags |= {"git_commit": commit, "mlflow.source.git.commit": commit}
         if parent := os.environ.get("MLFLOW_RUN_ID"):
-            tags["mlflow.parentRunId"] = parent
+            tags[PARENT] = parent
         return tags
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hrm.data.dataset import Dataset
+from hrm.errors import UserError
 from hrm.tracking.once import once
 from hrm.tracking.points import Point
-from hrm.tracking.record import KEY, Facts, Place
+from hrm.tracking.record import KEY, PARENT, Facts, Place
 from hrm.tracking.server import artifact_folder, connect, public_uri
 
 if TYPE_CHECKING:
@@ -120,7 +121,9 @@ class RunLog:
         from mlflow.entities import Param, RunTag
 
         missing = {key: value for key, value in facts.parameters.items() if key not in run.data.params}
-        tags = {key: value for key, value in facts.tags.items() if run.data.tags.get(key) != value}
+        # A run stays part of what it was made in, also where another one registers its model.
+        given = {key: value for key, value in facts.tags.items() if key != PARENT or key not in run.data.tags}
+        tags = {key: value for key, value in given.items() if run.data.tags.get(key) != value}
         if missing or tags:
             self.client.log_batch(
                 self.run_id,
@@ -194,11 +197,22 @@ def experiment_id(client: MlflowClient, name: str) -> str:
     A pipeline's run (`MLFLOW_RUN_ID`) has its children beside it. Else `MLFLOW_EXPERIMENT_ID` decides, or
     `MLFLOW_EXPERIMENT_NAME`; else each experiment of ours is one of MLflow's, so that runs listed together can be
     compared.
+
+    Raises:
+        UserError: when the server does not know the pipeline's run.
     """
     from mlflow.exceptions import MlflowException
 
     if parent := os.environ.get("MLFLOW_RUN_ID"):
-        return str(client.get_run(parent).info.experiment_id)
+        try:
+            return str(client.get_run(parent).info.experiment_id)
+        except MlflowException as error:
+            if error.error_code not in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise
+            raise UserError(
+                f"MLFLOW_RUN_ID = {parent}: MLflow at {public_uri()} has no such run to log below; unset the variable, "
+                "or name another"
+            ) from None
     if given := os.environ.get("MLFLOW_EXPERIMENT_ID"):
         return given
     name = os.environ.get("MLFLOW_EXPERIMENT_NAME") or name

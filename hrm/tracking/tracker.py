@@ -17,7 +17,7 @@ from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.progress import warn
 from hrm.tracking.points import Point, Spool, points_of
-from hrm.tracking.record import PLACE, Facts, Place
+from hrm.tracking.record import PLACE, WANDB_PLACE, Facts, Place
 from hrm.tracking.run_log import BATCH, RunLog, end_run
 from hrm.tracking.server import impatient, import_mlflow, public_uri, reason
 from hrm.tracking.weights_and_biases import WandbTracker
@@ -53,6 +53,8 @@ def start(run: Path, name: str, settings: TrainSettings, dataset: Dataset, *, re
         UserError: when W&B is wanted and cannot start.
     """
     facts = Facts.of(name, settings, dataset)
+    if not resumed:
+        remove(run / WANDB_PLACE)  # else the scores of this training would go to the run of the one before
     trackers: list[Tracker] = []
     if settings.wandb_project is not None:
         trackers.append(WandbTracker(settings.wandb_project, run, facts, resume=resumed))
@@ -163,5 +165,9 @@ class MlflowTracker:
         return self._log
 
     def _warn(self, error: Exception) -> None:
-        if not self._failing:
+        if self._failing:
+            return
+        if isinstance(error, UserError):
+            warn(f"{error}; training goes on, and nothing is logged meanwhile")
+        else:
             warn(f"MLflow at {public_uri()} does not answer ({reason(error)}); training goes on")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 import time
 from pathlib import Path
@@ -85,6 +86,37 @@ def test_experiments_are_ours_unless_the_environment_says_otherwise(
     monkeypatch.setenv("MLFLOW_RUN_ID", parent)
     assert experiment() == "pipeline"
     assert logged(run).data.tags["mlflow.parentRunId"] == parent
+    # It stays what it was part of, also where the folder is logged from within another run.
+    monkeypatch.setenv("MLFLOW_RUN_ID", client.create_run(client.create_experiment("another")).info.run_id)
+    tracking.start(run, "small", small_run.SETTINGS, sudoku, resumed=True).close("FINISHED")
+    assert logged(run).data.tags["mlflow.parentRunId"] == parent
+
+
+@pytest.mark.parametrize("parent", ["0" * 32, "../no-id"])
+def test_a_run_to_log_below_that_is_not_there_is_one_line(
+    embedded: Path,
+    run: Path,
+    sudoku: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    parent: str,
+) -> None:
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent)
+    said = (
+        f"MLFLOW_RUN_ID = {parent}: MLflow at sqlite:///mlflow.db has no such run to log below; "
+        "unset the variable, or name another"
+    )
+    tracker = tracking.start(run, "small", small_run.SETTINGS, sudoku)
+    follow(tracker, 10, 50)
+    tracker.close("FINISHED")
+    first, last = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert first == f"hrm: warning: {said}; training goes on, and nothing is logged meanwhile"
+    assert "log it later with: hrm track small" in last
+    with pytest.raises(UserError, match=f"^{re.escape(said)}$"):
+        tracking.log_finished(run, "small", sudoku.path)
+    monkeypatch.delenv("MLFLOW_RUN_ID")
+    tracking.log_finished(run, "small", sudoku.path)
+    assert curve(run, "train/loss") == LOSSES
 
 
 def test_a_resumed_training_goes_on_in_its_run(embedded: Path, run: Path, sudoku: Dataset) -> None:
