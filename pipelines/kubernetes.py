@@ -52,7 +52,7 @@ TRAINING = Needs(
 FOLLOWING = Needs(cpu="1", memory="4Gi", hours=72, retries=5, secrets=("hrm-mlflow", "hrm-s3"))
 EVALUATION = Needs(cpu="4", memory="32Gi", hours=12)
 VOTING = Needs(cpu="2", memory="32Gi", hours=2)
-REGISTRATION = Needs(cpu="1", memory="8Gi", hours=1, secrets=("hrm-mlflow",))
+REGISTRATION = Needs(cpu="1", memory="8Gi", hours=1, secrets=("hrm-mlflow", "hrm-wandb"))
 RECORDING = Needs(cpu="1", memory="2Gi", hours=0.25, secrets=("hrm-mlflow",))
 
 

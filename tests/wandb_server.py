@@ -5,6 +5,7 @@ It keeps what arrives, by run, the way the real one does: lines of history by th
 
 import gzip
 import json
+import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ class WandbServer:
 
 @contextmanager
 def wandb_server() -> Iterator[WandbServer]:
-    """It answers until the block ends."""
+    """It answers until the block ends; until then the package sends to no other."""
     kept = WandbServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -150,9 +151,17 @@ def wandb_server() -> Iterator[WandbServer]:
     kept.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
+    _forget()
     try:
         yield kept
     finally:
+        _forget()
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def _forget() -> None:
+    """End the process that the package has sent from so far: it would go on with the address that it began with."""
+    if (wandb := sys.modules.get("wandb")) is not None:
+        wandb.teardown()

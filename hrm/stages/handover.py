@@ -15,9 +15,12 @@ from typing import Any
 from hrm.artifacts import copied, link_or_copy, written_beside
 from hrm.errors import UserError
 from hrm.settings import SettingsT, validate, whole_again
+from hrm.tracking.points import SPOOL
+from hrm.tracking.record import PLACE, WANDB_PLACE
 
-TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", "mlflow_run.json", "mlflow_points.jsonl")
-"""What `train` leaves in a run's folder; the last two only where MLflow was reached, or does not have every point."""
+TRAINED = ("checkpoints", "curves.csv", "train.json", "train.provenance.json", PLACE, SPOOL, WANDB_PLACE)
+"""What `train` leaves in a run's folder; the last three only where MLflow was reached, where it does not have every
+point, and where the run is in W&B as well."""
 VOTED = ("answers", "report.html", "vote.json", "vote.provenance.json")
 """What `vote` adds to what `evaluate` wrote."""
 

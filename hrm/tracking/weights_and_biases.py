@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING
 from hrm.artifacts import read_json, write_json
 from hrm.errors import UserError
 from hrm.progress import note, warn
-from hrm.tracking.record import Facts
+from hrm.tracking.record import WANDB_PLACE, Facts
 from hrm.tracking.run_log import RECORDS
 from hrm.tracking.server import reason
 
 if TYPE_CHECKING:
     from wandb import Run
 
-PLACE = "wandb_run.json"
-"""The file of a run's folder that names its W&B run."""
 FINISH_TIMEOUT = 10.0
 """Seconds that `close` waits for the last uploads; what is left then, `wandb sync` sends."""
 
@@ -41,14 +39,14 @@ class WandbTracker:
             ) from None
         run.mkdir(parents=True, exist_ok=True)
         self._folder, self._name = run, facts.name
-        known = resume and (run / PLACE).is_file()
+        known = resume and (run / WANDB_PLACE).is_file()
         try:
             self._run = wandb.init(
                 project=project,
                 name=facts.name,
                 config={**facts.provenance["settings"], "provenance": facts.provenance},
                 dir=run,
-                id=read_json(run / PLACE)["run_id"] if known else None,
+                id=read_json(run / WANDB_PLACE)["run_id"] if known else None,
                 resume="allow" if known else None,
                 settings=wandb.Settings(silent=True, console="off", finish_timeout=FINISH_TIMEOUT),
             )
@@ -57,7 +55,7 @@ class WandbTracker:
                 f"train.wandb_project = {project!r}: W&B does not start: {reason(error)}; "
                 "log in with `wandb login`, or set WANDB_MODE=offline"
             ) from None
-        write_json(run / PLACE, {"project": project, "run_id": self._run.id})
+        write_json(run / WANDB_PLACE, {"project": project, "run_id": self._run.id})
         self._failing = False
         if not self._run.offline:
             note(f"W&B: {self._run.url}")
@@ -92,12 +90,12 @@ def log_scores(run: Path, name: str, scores: Mapping[str, float], files: Sequenc
         scores: become the run's summary.
         files: become an artifact of it, those that are there.
     """
-    if not (run / PLACE).is_file():
+    if not (run / WANDB_PLACE).is_file():
         return
     try:
         import wandb
 
-        place = read_json(run / PLACE)
+        place = read_json(run / WANDB_PLACE)
         settings = wandb.Settings(silent=True, console="off", finish_timeout=FINISH_TIMEOUT)
         again = wandb.init(project=place["project"], id=place["run_id"], resume="allow", dir=run, settings=settings)
         again.summary.update(dict(scores))

@@ -1,7 +1,8 @@
 """A copy of a run's checkpoints in a bucket, for a machine that may not come back.
 
     s3://bucket/prefix/<name>/step-00001000/curves.csv             the run's history until then
-                                            mlflow_run.json        where it is logged to, if MLflow was reached
+                                            mlflow_run.json        where it is logged to, if MLflow was reached,
+                                            wandb_run.json         and in W&B, if that is wanted
                                             model.safetensors ...  the files of the checkpoint
                                             model.json             the last one: a copy that has it is whole
 
@@ -21,7 +22,7 @@ from typing import NamedTuple
 from hrm.artifacts import digest, link_or_copy, read_record, remove, written_beside
 from hrm.errors import UserError
 from hrm.progress import note, warn
-from hrm.tracking.record import PLACE
+from hrm.tracking.record import PLACE, WANDB_PLACE
 from hrm.training.bucket import Bucket
 
 FILES = ("model.safetensors", "training.safetensors", "training.json", "model.json")
@@ -32,7 +33,8 @@ DIGESTS = {
 }
 """Which key of which file says the SHA-256 of which other file."""
 CURVES = "curves.csv"
-HISTORY = (CURVES, PLACE)
+PLACES = (PLACE, WANDB_PLACE)
+HISTORY = (CURVES, *PLACES)
 """Of the run; copied before the checkpoint, and not always there."""
 HELD = ".mirror-"
 """How a folder begins that holds a checkpoint's files until they are copied."""
@@ -158,7 +160,7 @@ class Mirror:
 
     def _history(self, file: str) -> Path:
         """Where one of these files lies."""
-        return self.training.with_name(PLACE) if file == PLACE else self.training / file
+        return self.training.with_name(file) if file in PLACES else self.training / file
 
     def _copies(self) -> dict[str, set[str]]:
         """The files of each checkpoint in the bucket, also of those in part."""

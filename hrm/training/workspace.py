@@ -17,7 +17,7 @@ from pathlib import Path
 
 from hrm.artifacts import held, link_or_copy, written_beside
 from hrm.tracking.points import SPOOL
-from hrm.tracking.record import PLACE
+from hrm.tracking.record import PLACE, WANDB_PLACE
 from hrm.training.card import ModelCard, is_intact, newest_card, newest_first
 
 RECORDS = ("curves.csv", "train.json", "train.provenance.json")
@@ -62,7 +62,8 @@ class Workspace:
             moved += [self.checkpoints, *(self.run / name for name in RECORDS)]
         if not moved:
             return None
-        moved += [self.run / PLACE, self.run / SPOOL]  # else the next run would be logged into this one's
+        # Else the next run, or its scores, would be logged into this one's.
+        moved += [self.run / name for name in (PLACE, SPOOL, WANDB_PLACE)]
         aside = next(place for number in count(1) if not (place := self.run / f"aside-{number}").exists())
         aside.mkdir()
         for path in moved:

@@ -95,6 +95,12 @@ def test_training_has_memory_time_retries_and_secrets_and_no_cache(name: str) ->
     assert more["tolerations"] == [{"tolerationJson": {"componentInputParameter": "pipelinechannel--tolerations"}}]
 
 
+@pytest.mark.parametrize("name", ["train", "train-nodes"])
+def test_the_registration_reaches_both_records_of_the_run(name: str) -> None:
+    secrets = {one["secretName"]: one["optional"] for one in kubernetes(name, "register")["secretAsEnv"]}
+    assert secrets == {"hrm-mlflow": False, "hrm-wandb": True}
+
+
 @pytest.mark.parametrize("name", PIPELINES)
 def test_data_steps_are_cached_and_no_other(name: str) -> None:
     cached = {step for step, task in steps(name).items() if task["cachingOptions"].get("enableCache")}

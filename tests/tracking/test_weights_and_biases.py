@@ -11,8 +11,11 @@ import small_run
 from wandb_server import wandb_server
 
 from hrm import tracking
+from hrm.config import RegisterSettings
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
+from hrm.stages.handover import TRAINED, gathered, hand_over
+from hrm.stages.register import register
 from hrm.tracking.weights_and_biases import log_scores
 
 WITH_WANDB = small_run.SETTINGS.model_copy(update={"wandb_project": "puzzles"})
@@ -76,6 +79,27 @@ def test_an_online_run_has_curves_records_and_scores(
         assert server.curve(name, "train/loss") == losses
         assert server.files["small-evaluation/evaluate.json"] == (run / "evaluate.json").read_bytes()
         assert list(server.artifacts) == ["small-training", "small-evaluation"]
+
+
+def test_scores_go_to_the_run_of_their_training_where_steps_share_no_folder(
+    embedded: Path, run: Path, sudoku: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    whole = small_run.finished_run(tmp_path / "whole", sudoku)
+    with wandb_server() as server:
+        for key, value in server.environment.items():
+            monkeypatch.setenv(key, value)
+        tracking.start(whole, "small", WITH_WANDB, sudoku).close("FINISHED")
+        hand_over(whole, TRAINED, tmp_path / "model")
+        rest = {path.name for path in whole.iterdir()} - {*TRAINED, "wandb"}
+        hand_over(whole, rest, tmp_path / "rest")
+        with gathered(tmp_path / "model", tmp_path / "rest") as together:
+            register(RegisterSettings(description="For a test."), sudoku.path, together, "small")
+        (name,) = server.configs
+        assert server.summary(name)["evaluate/exact_accuracy"] == 0.5
+    # Another training, which W&B is not told of: nor is it of the scores.
+    tracking.start(whole, "small", small_run.SETTINGS, sudoku).close("FINISHED")
+    assert not (whole / "wandb_run.json").exists()
 
 
 def test_scores_that_cannot_be_sent_are_a_warning(

@@ -170,6 +170,9 @@ def test_a_checkpoint_comes_back_byte_by_byte(
     """One with a file in several parts, its curves as they were, though all of it is gone or changed after `push`."""
     folder = make_checkpoint(training, 1000, size=LARGE)
     (training / "curves.csv").write_text("step,loss\n1000,1.5\n")
+    logged = {"mlflow_run.json": "{}", "wandb_run.json": "[]"}
+    for name, text in logged.items():
+        training.with_name(name).write_text(text)
     before = contents(folder)
     mirror = Mirror(uri, "small", training)
     mirror.push(folder, [])
@@ -180,15 +183,17 @@ def test_a_checkpoint_comes_back_byte_by_byte(
     assert not threads()
     assert [path.name for path in training.iterdir()] == ["curves.csv"]
     prefix = "runs/all/small/step-00001000"
-    assert sorted(keys(s3, uri)) == sorted(f"{prefix}/{name}" for name in [*before, "curves.csv"])
+    assert sorted(keys(s3, uri)) == sorted(f"{prefix}/{name}" for name in [*before, *logged, "curves.csv"])
 
-    elsewhere = tmp_path / "elsewhere"
+    elsewhere = tmp_path / "elsewhere/training"
     mirror = Mirror(uri, "small", elsewhere)
     assert mirror.pull() == elsewhere / "step-00001000"
     mirror.close(0)
     assert contents(elsewhere / "step-00001000") == before
     assert (elsewhere / "curves.csv").read_text() == "step,loss\n1000,1.5\n"
     assert sorted(path.name for path in elsewhere.iterdir()) == ["curves.csv", "step-00001000"]
+    # Where the run is logged lies in the folder of the run itself.
+    assert {name: (elsewhere.parent / name).read_text() for name in logged} == logged
     assert caplog.messages == [f"{uri}/small: going on from the mirror's step 1,000"]
 
 
