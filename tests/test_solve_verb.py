@@ -149,6 +149,11 @@ def test_an_arc_model_answers_for_a_task(here: Path, capsys: pytest.CaptureFixtu
         (["small", ""], "PUZZLE: 0 cells"),
         (["small", "." * 16, "--votes", "0"], "--votes = 0: expected a whole number from 1 to 1000"),
         (["small", "." * 16, "--steps", "257"], "--steps = 257: expected a whole number from 1 to 256"),
+        (["small", "." * 16, "--rule", "best"], "--rule = best: expected one of votes, weighted, confidence, valid"),
+        (
+            ["tasks", "[[1]]", "--task", "bb", "--rule", "valid"],
+            "--rule = valid: expected one of votes, weighted, conf",
+        ),
         (["small", "." * 16, "--trace", "--votes", "2"], "--trace follows one copy"),
         (["small", "." * 16, "--task", "a"], "--task: a model of the kind sudoku knows no tasks"),
         (["chess", "." * 16], "chess: no such folder, and no such run in runs/"),

@@ -20,7 +20,8 @@ def solve(options: argparse.Namespace) -> None:
 
     text, where = _text(options.puzzle)
     opened = open_model(options.model, tasks=options.task is not None)
-    session = Session(opened, task=options.task, votes=options.votes, steps=options.steps, trace=options.trace)
+    asked = {name: getattr(options, name) for name in ("task", "votes", "rule", "steps", "trace")}
+    session = Session(opened, **asked)
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     for question in questions_in(opened.loaded.card.puzzle, text, where):
         solution = session.solve(question)
@@ -56,6 +57,13 @@ def add_verb(verbs: Any, parents: list[argparse.ArgumentParser]) -> None:
     )
     one.add_argument("--task", metavar="NAME", help="the ARC task that the puzzle is of; ARC models need it")
     one.add_argument("--votes", type=int, default=1, metavar="N", help="symmetric copies that vote (default: 1, none)")
+    one.add_argument(
+        "--rule",
+        default="votes",
+        metavar="RULE",
+        help="what ranks the voters' answers: votes (default, as published), weighted, confidence, or valid "
+        "(those that obey the puzzle's rules first; not for ARC)",
+    )
     one.add_argument("--steps", type=int, metavar="N", help="segments to run (default: as many as in training)")
     one.add_argument("--trace", action="store_true", help="show the answer after each segment, changed cells marked *")
     one.add_argument("--json", action="store_true", help="for programs: a JSON object a puzzle")

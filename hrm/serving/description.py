@@ -38,6 +38,8 @@ class Story:
     origin: Origin
     outcome: Outcome
     """Which test puzzles it solved."""
+    gains: str = ""
+    """A table of how far more votes and segments take it; empty where that was not measured."""
     pipeline_run: str = ""
     """The id of the pipeline's run that registers it; empty without one."""
     asked: EvaluateSettings = field(default_factory=EvaluateSettings)
@@ -72,9 +74,12 @@ def describe(story: Story, decision: str) -> str:
         "Data": _data(story),
         "Recipe": _recipe(story),
         "Use": _use(story),
+        "More votes, more segments": _more(story) if story.gains else "",
         "Limits": story.dataset.puzzle.limits,
     }
-    return "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items()) + "\n"
+    return (
+        "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items() if text) + "\n"
+    )
 
 
 def roomy(table: str) -> str:
@@ -129,6 +134,14 @@ def _recipe(story: Story) -> str:
     )
 
 
+def _more(story: Story) -> str:
+    trained = story.loaded.card.train.halting.max_steps
+    return (
+        f"How many first answers are right, by the parameters that the model is asked with; {trained} segments and one "
+        f"vote when left out.\n\n{roomy(story.gains)}"
+    )
+
+
 def _use(story: Story) -> str:
     row = example(story.dataset).iloc[0].to_dict()
     return (
@@ -139,6 +152,7 @@ def _use(story: Story) -> str:
         "```\n\n"
         "Gives a table with `answer`, `valid` (by the rules alone), `confidence` (the model's own, 0 to 1) and "
         "`steps`. A puzzle may be rows of cell values instead of text. "
-        '`params={"votes": 8}` lets symmetric copies of each puzzle vote; `"steps"` sets the segments that are run. '
+        '`params={"votes": 8}` lets symmetric copies of each puzzle vote, `"rule"` says what ranks their answers, and '
+        '`"steps"` sets the segments that are run. '
         f"Over HTTP: `mlflow models serve --env-manager local --model-uri models:/{story.model_name}@champion`."
     )

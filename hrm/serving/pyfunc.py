@@ -5,7 +5,7 @@ from __future__ import annotations
 import reprlib
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -16,9 +16,10 @@ from mlflow.pyfunc.model import PythonModel, PythonModelContext
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema, TensorSpec
 
 from hrm.artifacts import read_json
+from hrm.config.vote import Rule
 from hrm.serving.questions import question_of
 from hrm.serving.scoring import refuse_what_cannot_be_read
-from hrm.serving.solve import MAX_STEPS, MAX_VOTES, solve_puzzles
+from hrm.serving.solve import MAX_STEPS, MAX_VOTES, rules_of, solve_puzzles
 from hrm.serving.voters import Electorate
 from hrm.training.card import LoadedModel, ModelCard, model_of, read_card
 
@@ -50,7 +51,8 @@ class PuzzleModel(PythonModel):
             model_input: a column `puzzle` of texts or of grids (rows of cell values). ARC: a column `task` may name the
                 task or variant whose puzzle embedding to use; the blank one otherwise.
             params: `votes`, how many symmetric copies of a puzzle vote on its answer (1 to 1000; 1: none but itself),
-                and `steps`, the segments to run (1 to 256; as many as in training, when left out).
+                `rule`, what ranks their answers (`votes`, as published, when left out; see `hrm.evaluation.vote`), and
+                `steps`, the segments to run (1 to 256; as many as in training, when left out).
 
         Returns:
             For each puzzle `answer` (text), `valid` (by the rules alone; missing where only the true answer can tell),
@@ -61,9 +63,10 @@ class PuzzleModel(PythonModel):
                 row, counted from 0, and what is wrong with it.
         """
         puzzle, trained = self._loaded.card.puzzle, default_steps(self._loaded.card)
-        settings = {"votes": 1, "steps": trained} | (params or {})
+        settings = {"votes": 1, "rule": "votes", "steps": trained} | (params or {})
         votes = _checked("votes", settings["votes"], MAX_VOTES)
         steps = _checked("steps", settings["steps"], max(MAX_STEPS, trained))
+        rule = _one_of("rule", settings["rule"], rules_of(puzzle))
         voters_of = cache(partial(self._electorate.voters, votes))
         tasks = model_input["task"] if "task" in model_input else [None] * len(model_input)
         questions, voters = [], []
@@ -73,7 +76,7 @@ class PuzzleModel(PythonModel):
                 voters.append(voters_of(_named(task)))
             except ValueError as error:
                 raise MlflowException.invalid_parameter_value(f"row {row}: {error}") from None
-        solved = solve_puzzles(self._loaded, questions, voters, steps=steps)
+        solved = solve_puzzles(self._loaded, questions, voters, steps=steps, rule=rule)
         return pd.DataFrame(
             {
                 "answer": pd.Series([puzzle.format(one.answer) for one in solved], dtype=object),
@@ -97,7 +100,11 @@ def signature(card: ModelCard) -> ModelSignature:
         ColSpec(DataType.double, "confidence"),
         ColSpec(DataType.long, "steps"),
     ]
-    params = [ParamSpec("votes", DataType.long, 1), ParamSpec("steps", DataType.long, default_steps(card))]
+    params = [
+        ParamSpec("votes", DataType.long, 1),
+        ParamSpec("rule", DataType.string, "votes"),
+        ParamSpec("steps", DataType.long, default_steps(card)),
+    ]
     return ModelSignature(Schema(inputs), Schema(outputs), ParamSchema(params))
 
 
@@ -112,6 +119,14 @@ def _checked(name: str, value: Any, most: int) -> int:
             f"params.{name} = {reprlib.repr(value)}: expected a whole number from 1 to {most}"
         )
     return value
+
+
+def _one_of(name: str, value: Any, known: list[Rule]) -> Rule:
+    if value not in known:
+        raise MlflowException.invalid_parameter_value(
+            f"params.{name} = {reprlib.repr(value)}: expected one of {', '.join(known)}"
+        )
+    return cast("Rule", value)
 
 
 def _named(task: Any) -> str | None:

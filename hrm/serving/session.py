@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hrm.errors import UserError
 from hrm.puzzles.base import Bytes, Grids, PuzzleKind
 from hrm.serving.opened import OpenedModel
-from hrm.serving.solve import MAX_STEPS, MAX_VOTES, Solved, solve_puzzles, trace_puzzle
+from hrm.serving.solve import MAX_STEPS, MAX_VOTES, Solved, rules_of, solve_puzzles, trace_puzzle
 from hrm.serving.terminal import drawing
 
 
@@ -73,7 +73,9 @@ class Solution:
 class Session:
     """A model, asked in one way."""
 
-    def __init__(self, opened: OpenedModel, *, task: str | None, votes: int, steps: int | None, trace: bool) -> None:
+    def __init__(
+        self, opened: OpenedModel, *, task: str | None, votes: int, rule: str, steps: int | None, trace: bool
+    ) -> None:
         """Check what was asked for.
 
         Raises:
@@ -84,6 +86,10 @@ class Session:
         for name, value, most in (("votes", votes, MAX_VOTES), ("steps", steps, max(MAX_STEPS, trained))):
             if value is not None and not 1 <= value <= most:
                 raise UserError(f"--{name} = {value}: expected a whole number from 1 to {most}")
+        if rule not in (known := rules_of(puzzle)):
+            raise UserError(
+                f"--rule = {rule}: expected one of {', '.join(known)} for a model of the kind {puzzle.kind}"
+            )
         if trace and votes > 1:
             raise UserError("--trace follows one copy of the puzzle; leave out --votes")
         if puzzle.has_puzzle_ids != (task is not None):
@@ -94,6 +100,7 @@ class Session:
         except ValueError as error:
             raise UserError(f"--task: {error}") from None
         self._loaded, self._steps, self._trace = opened.loaded, steps, trace
+        self._rule = rule
 
     def solve(self, question: Bytes) -> Solution:
         """Solve a puzzle."""
@@ -103,7 +110,7 @@ class Session:
             solved = segments[-1]
         else:
             segments = []
-            (solved,) = solve_puzzles(self._loaded, [question], [self._voters], steps=self._steps)
+            (solved,) = solve_puzzles(self._loaded, [question], [self._voters], steps=self._steps, rule=self._rule)
         return Solution(self._loaded.card.puzzle, question, solved, segments, time.perf_counter() - start)
 
 

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hrm.config.vote import Rule
 from hrm.data.batch import symmetric
 from hrm.evaluation.predictions import pack
 from hrm.evaluation.vote import vote
 from hrm.model.act import Solution, solve
-from hrm.puzzles.base import Bytes, Grids
+from hrm.puzzles.base import Bytes, Grids, PuzzleKind
 from hrm.serving.voters import Voters, alone
 from hrm.training.card import LoadedModel
 
@@ -49,6 +50,7 @@ def solve_puzzles(
     voters: Sequence[Voters] | None = None,
     *,
     steps: int | None = None,
+    rule: Rule = "votes",
 ) -> list[Solved]:
     """Answer puzzles by the evaluation protocol, in batches; the copies of each vote as in `hrm vote`.
 
@@ -57,6 +59,7 @@ def solve_puzzles(
         questions: grids, as the puzzle's `parse` gives them.
         voters: the copies of each; the puzzle itself alone when left out.
         steps: segments to run, those of the training when left out.
+        rule: what ranks the answers of the copies, one of `rules_of` the puzzle; the published one when left out.
 
     Raises:
         ValueError: when a grid does not fit the canvas.
@@ -64,8 +67,15 @@ def solve_puzzles(
     voters = [alone(loaded.card.puzzle)] * len(questions) if voters is None else voters
     solved = []
     for rows in _spans(voters):
-        solved += _solve_some(loaded, questions[rows], voters[rows], steps)
+        solved += _solve_some(loaded, questions[rows], voters[rows], steps, rule)
     return solved
+
+
+def rules_of(puzzle: PuzzleKind) -> list[Rule]:
+    """The voting rules that a kind of puzzle knows: `valid` only where rules tell what an answer is worth."""
+    blank = np.zeros(puzzle.canvas, np.uint8)
+    judged = puzzle.is_valid(blank, blank) is not None
+    return [rule for rule in get_args(Rule) if rule != "valid" or judged]
 
 
 def trace_puzzle(loaded: LoadedModel, question: Bytes, voter: Voters, *, steps: int | None = None) -> list[Solved]:
@@ -95,7 +105,7 @@ def _spans(voters: Sequence[Voters]) -> Iterator[slice]:
 
 
 def _solve_some(
-    loaded: LoadedModel, questions: Sequence[Bytes], voters: Sequence[Voters], steps: int | None
+    loaded: LoadedModel, questions: Sequence[Bytes], voters: Sequence[Voters], steps: int | None, rule: Rule
 ) -> list[Solved]:
     puzzle = loaded.card.puzzle
     grids = Grids.of(questions, puzzle.canvas)
@@ -106,7 +116,8 @@ def _solve_some(
     answered = _answers(loaded, tokens_ML, ids_M, steps)
     # There is no true answer here whose rank could be asked for: the questions stand in for it.
     packed = pack(puzzle.decode(answered.tokens_ML))
-    ranking = vote(puzzle, grids, packed, owner_M.astype(np.int32), symmetries_MK, answered.q_halt_M, keep=1)
+    owners, q_halt_M = owner_M.astype(np.int32), answered.q_halt_M
+    ranking = vote(puzzle, grids, packed, owners, symmetries_MK, q_halt_M, keep=1, rule=rule, questions=grids)
     return [
         Solved(
             answer := ranking.answers.grid(row),

@@ -66,6 +66,7 @@ def register(settings: RegisterSettings, dataset: Path, run: Path, name: str, pi
 def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipeline_run: str) -> Story:
     """What the stages before have left, if it belongs together."""
     from hrm.serving.description import Story
+    from hrm.serving.gains import gains
     from hrm.serving.origin import Origin
     from hrm.serving.outcome import Outcome
 
@@ -87,6 +88,7 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipe
         vote=read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again"),
         origin=Origin.read(name, run, dataset, loaded.card.train.batch_size),
         outcome=Outcome.of(run / "predictions", opened),
+        gains=gains(run / "predictions", opened),
         pipeline_run=pipeline_run,
         asked=_settings_of(run, "evaluate", EvaluateSettings, f"run `hrm evaluate {name}` again"),
         voted=_settings_of(run, "vote", VoteSettings, f"run `hrm vote {name}` again"),

@@ -106,7 +106,7 @@ def _grid(rng: random.Random) -> Request:
 
 def _params(rng: random.Random) -> Request:
     wrong = [0, -1, 1001, 10**30, 1.5, "2", "", None, True, [2], {"a": 1}, float("nan")]
-    params = rng.choice([{rng.choice(["votes", "steps"]): rng.choice(wrong)}, [2], "votes", 7, True])
+    params = rng.choice([{rng.choice(["votes", "rule", "steps"]): rng.choice(wrong)}, [2], "votes", 7, True])
     return Request(json.dumps({"inputs": [GOOD], "params": params}).encode())
 
 

@@ -49,6 +49,15 @@ def test_columns_have_room_between_them(story: Story) -> None:
         assert [cell[: len(ROOM)] for cell in others] == [ROOM] * 3
 
 
+def test_the_page_says_how_far_more_computing_takes_the_model(story: Story) -> None:
+    assert "## More votes" not in describe(story, "")
+    text = describe(dataclasses.replace(story, gains="| params | right |\n|---|---:|\n| x | 1 |"), "")
+    assert "## More votes, more segments\n\nHow many first answers are right" in text
+    assert (
+        f"2 segments and one vote when left out.\n\n| params | {ROOM}right |\n|---|---:|\n| x | {ROOM}1 |\n\n" in text
+    )
+
+
 def test_pass_at_k_ends_where_more_candidates_cannot_be(story: Story) -> None:
     vote = {**VOTE, "votes": 8, "pass@2": 0.6, "pass@10": 0.7, "pass@100": 0.7}
     text = describe(dataclasses.replace(story, vote=vote), "")

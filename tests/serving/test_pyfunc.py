@@ -150,6 +150,19 @@ def test_the_variants_of_a_task_vote(arc_solver: PuzzleModel, arc: Dataset) -> N
     assert arc_solver.predict(None, data)["confidence"].tolist() != pytest.approx(ranking.confidences.tolist())
 
 
+def test_a_rule_that_the_puzzle_does_not_know_is_refused(
+    solver: PuzzleModel, arc_solver: PuzzleModel, sudoku: Dataset, arc: Dataset
+) -> None:
+    for model, dataset, rule, known in (
+        (solver, sudoku, "best", "votes, weighted, confidence, valid"),
+        (arc_solver, arc, "valid", "votes, weighted, confidence"),
+    ):
+        asked = pd.DataFrame({"puzzle": [dataset.puzzle.format(dataset.test.questions.grid(0))]})
+        with pytest.raises(MlflowException, match=rf"^params\.rule = '{rule}': expected one of {known}$") as caught:
+            model.predict(None, asked, {"votes": 3, "rule": rule})
+        assert caught.value.get_http_status_code() == 400
+
+
 def test_a_variant_that_is_named_votes_alone(arc: Dataset) -> None:
     names = list(identifiers(arc))
     task, variant = names[1], names[2]
@@ -163,7 +176,7 @@ def test_a_variant_that_is_named_votes_alone(arc: Dataset) -> None:
 
 def test_parameters_are_declared_with_their_defaults(solver: PuzzleModel) -> None:
     params = signature(solver._loaded.card).params
-    assert [(param.name, param.default) for param in params] == [("votes", 1), ("steps", 2)]
+    assert [(param.name, param.default) for param in params] == [("votes", 1), ("rule", "votes"), ("steps", 2)]
 
 
 def test_identifiers_are_listed_by_puzzle_id(arc: Dataset) -> None:

@@ -123,6 +123,22 @@ def test_copies_vote_as_in_the_stage_vote(server: ScoringServer, dataset: Datase
         dataset.puzzle.format(ranking.answers.grid(row)) for row in range(TESTS)
     ]
     assert found != alone
+    for rule in ("weighted", "confidence", "valid"):
+        ranking = vote(
+            dataset.puzzle,
+            dataset.test.answers,
+            answers,
+            examples,
+            symmetries,
+            of_copies.q_halt,
+            keep=1,
+            rule=rule,
+            questions=dataset.test.questions,
+        )
+        found = server.ask(inputs=texts(dataset), params={"votes": votes, "rule": rule})
+        assert [one["answer"] for one in found] == [
+            dataset.puzzle.format(ranking.answers.grid(row)) for row in range(TESTS)
+        ], rule
     assert [one["confidence"] for one in found] == pytest.approx(ranking.confidences.tolist(), abs=1e-5)
     longer = server.ask(inputs=texts(dataset), params={"steps": 5})
     assert {one["steps"] for one in longer} == {5}
@@ -166,6 +182,10 @@ def test_malformed_requests_are_refused_and_the_server_lives_on(server: ScoringS
         ({"dataframe_records": [{"puzzle": [[1, 2], [3, 9]]}]}, "row 0: 9 is no cell of a Sudoku"),
         ({"inputs": [GOOD], "params": {"votes": 1001}}, "params.votes = 1001: expected a whole number from 1 to 1000"),
         ({"inputs": [GOOD], "params": {"steps": 0}}, "params.steps = 0: expected a whole number from 1 to 256"),
+        (
+            {"inputs": [GOOD], "params": {"rule": "best"}},
+            "params.rule = 'best': expected one of votes, weighted, confidence, valid",
+        ),
         ({"dataframe_records": [{"text": GOOD}]}, "missing inputs ['puzzle']"),
     ],
 )
