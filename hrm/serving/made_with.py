@@ -26,7 +26,7 @@ def made_with(asked: EvaluateSettings, voted: VoteSettings, votes: int, trained:
         more += f" by {asked.checkpoints} checkpoints" if asked.checkpoints > 1 else ""
         said.append(f"Copies{more} voted; candidates are ranked {RANKED[voted.rule]}.")
         if more or voted.rule != "votes":
-            served.append("lets copies alone vote, ranked as published")
+            served.append("lets copies alone vote, ranked as published unless `rule` says otherwise")
     if served:
         said.append(f"Once it is served, the model {' and '.join(served)}: its answers can differ from those scored.")
     return " ".join(said)

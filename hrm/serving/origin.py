@@ -77,7 +77,7 @@ class Origin:
         if self.hardware is not None:
             tags["hardware"] = self.hardware
         if self.hours is not None:
-            tags["device_hours"] = f"{self.devices * self.hours:.3g}"
+            tags["device_hours"] = _short(self.devices * self.hours)
         if self.parent is not None:
             tags["parent_run"] = self.parent.run_id
         return tags
@@ -87,7 +87,7 @@ class Origin:
         if self.hardware is not None:
             yield f"trained on {self.hardware}{', a process each' if self.devices > 1 else ''}"
         if self.hours is not None:
-            yield f"cost: {_duration(self.hours)} on each, {self.devices * self.hours:.3g} device hours"
+            yield f"cost: {_duration(self.hours)} on each, {_short(self.devices * self.hours)} device hours"
         commit = self.code["git_commit"]
         yield (
             f"code: version {self.code['version']}, digest `{self.code['digest'][:12]}`"
@@ -126,5 +126,10 @@ def _duration(hours: float) -> str:
     """In the unit that people would say it in."""
     for unit, length in (("h", 1.0), ("min", 1 / 60)):
         if hours >= length:
-            return f"{hours / length:.3g} {unit}"
+            return f"{_short(hours / length)} {unit}"
     return f"{hours * 3600:.3g} s"
+
+
+def _short(number: float) -> str:
+    """In three digits, or as many as it has before the point."""
+    return f"{number:.0f}" if number >= 1000 else f"{number:.3g}"

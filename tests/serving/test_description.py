@@ -78,7 +78,11 @@ def test_scores_say_what_they_were_made_with_and_where_serving_differs(story: St
     for asked, voted, said in (
         ({"max_steps": 9}, {}, f"the model runs {trained} segments unless `steps` says otherwise: its answers"),
         ({"steps": "halt"}, {}, f"the model runs {trained} segments unless"),
-        ({"starts": 4}, {}, "the model lets copies alone vote, ranked as published: its answers"),
+        (
+            {"starts": 4},
+            {},
+            "the model lets copies alone vote, ranked as published unless `rule` says otherwise: its answers",
+        ),
         ({"checkpoints": 2}, {}, "the model lets copies alone vote"),
         ({}, {"rule": "valid"}, "the model lets copies alone vote"),
     ):
@@ -94,6 +98,13 @@ def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:
     assert "- trained on 8 × NVIDIA H100, a process each\n- cost: 15 min on each, 2 device hours\n" in text
     assert "- part of the run [`abc`](#/experiments/7/runs/abc)\n" in text
     assert {"hardware": "8 × NVIDIA H100", "device_hours": "2", "parent_run": "abc"}.items() <= origin.tags.items()
+
+
+def test_a_long_training_costs_a_plain_number_of_hours(story: Story) -> None:
+    origin = Origin(CODE, {}, "NVIDIA H100", 8, 1234.5)
+    text = describe(dataclasses.replace(story, origin=origin), "")
+    assert "- cost: 1234 h on each, 9876 device hours\n" in text
+    assert origin.tags["device_hours"] == "9876"
 
 
 def test_what_is_not_on_record_is_left_out(story: Story) -> None:
