@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hrm.errors import UserError
+from hrm.serving.description import fitting
 from hrm.serving.history import CHAMPION, HAND, ROLLBACK, Entry, State, crown
 from hrm.serving.reference import versions_of
 
@@ -53,7 +54,7 @@ def _carry_out(client: MlflowClient, state: State, version: int, how: str, reaso
     page = client.get_model_version(state.name, str(version))
     words = "Champion again, by a rollback" if how == ROLLBACK else "Champion by a person's decision"
     line = f"{words}: {entry.by}, {entry.at}. {entry.reason}"
-    client.update_model_version(state.name, str(version), f"{(page.description or '').rstrip()}\n\n{line}\n")
+    client.update_model_version(state.name, str(version), fitting(f"{(page.description or '').rstrip()}\n\n{line}\n"))
     while True:
         after = State.read(client, state.name)
         newest = list(after.log.values())[-1]

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hrm.evaluation.paired import LEVEL, Paired
+from hrm.serving.description import fitting
 from hrm.serving.history import CHAMPION, RULE, State, crown
 from hrm.serving.outcome import TESTS, read_outcome
 
@@ -143,6 +144,6 @@ def _write(client: MlflowClient, version: ModelVersion, decision: Decision) -> N
     """The version's page says so; the tag that ends its turn comes last."""
     name, number = version.name, str(version.version)
     text = client.get_model_version(name, number).description or ""
-    client.update_model_version(name, number, text.replace(UNDECIDED, decision.text))
+    client.update_model_version(name, number, fitting(text.replace(UNDECIDED, decision.text)))
     for key, value in reversed(decision.tags.items()):
         client.set_model_version_tag(name, number, key, value)

@@ -20,6 +20,10 @@ SHARES = ("exact_accuracy", "valid_accuracy", "pass@")
 """How the names of those scores begin that are shares of independent cases."""
 ROOM = "&emsp;"
 """A wide space."""
+LONGEST, FOR_DECISIONS = 5000, 1200
+"""Characters of a description that a database takes, and how many of them are kept for what is decided later."""
+LEFT_OUT = ("More votes, more segments", "Use")
+"""The parts that a page does without where it is too long, the first one first; docs/serving.md says the same."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def scores_of(story: Story) -> str:
 
 def describe(story: Story, decision: str) -> str:
     """The Markdown text of a version; `decision` says why it is, or is not, the champion."""
-    parts = {
+    parts: dict[str | None, str] = {
         None: story.settings.description,
         "Scores": f"{_published(story)}{scores_of(story)}",
         "Decision": decision,
@@ -77,9 +81,22 @@ def describe(story: Story, decision: str) -> str:
         "More votes, more segments": _more(story) if story.gains else "",
         "Limits": story.dataset.puzzle.limits,
     }
-    return (
-        "\n\n".join(text if title is None else f"## {title}\n\n{text}" for title, text in parts.items() if text) + "\n"
-    )
+    page = _joined(parts)
+    for title in LEFT_OUT:
+        if len(page) > LONGEST - FOR_DECISIONS:
+            del parts[title]
+            page = _joined(parts)
+    return fitting(page)
+
+
+def _joined(parts: Mapping[str | None, str]) -> str:
+    texts = [text if title is None else f"## {title}\n\n{text}" for title, text in parts.items() if text]
+    return "\n\n".join(texts) + "\n"
+
+
+def fitting(page: str) -> str:
+    """A page with as much of its end left out as MLflow's database has no room for."""
+    return page if len(page) <= LONGEST else f"{page[: LONGEST - 2]}…\n"
 
 
 def roomy(table: str) -> str:

@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from hrm.artifacts import write_json
@@ -48,10 +49,11 @@ def log_model(loaded: LoadedModel, dataset: Dataset) -> ModelInfo:
 
 
 def example(dataset: Dataset) -> pd.DataFrame:
-    """The first test puzzle as the model takes it."""
-    columns = {"puzzle": [dataset.puzzle.format(dataset.test.questions.grid(0))]}
+    """The smallest test puzzle, the first of them, as the model takes it."""
+    row = int(dataset.test.questions.shapes.astype(np.int64).prod(axis=1).argmin())
+    columns = {"puzzle": [dataset.puzzle.format(dataset.test.questions.grid(row))]}
     if dataset.puzzle.has_puzzle_ids:
-        columns["task"] = [dataset.names[int(dataset.test.groups[0])]]
+        columns["task"] = [dataset.names[int(dataset.test.groups[row])]]
     return pd.DataFrame(columns, dtype=object)
 
 

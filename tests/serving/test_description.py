@@ -7,7 +7,8 @@ import pytest
 
 from hrm.config import EvaluateSettings, PublishedScore, RegisterSettings, VoteSettings
 from hrm.data.dataset import Dataset
-from hrm.serving.description import ROOM, Story, describe
+from hrm.serving.champion import UNDECIDED
+from hrm.serving.description import ROOM, Story, describe, fitting
 from hrm.serving.origin import Origin, Parent
 from hrm.serving.outcome import Outcome
 from hrm.serving.registry import version_tags
@@ -98,6 +99,20 @@ def test_a_page_says_what_a_version_was_made_of_on_and_by(story: Story) -> None:
     assert "- trained on 8 × NVIDIA H100, a process each\n- cost: 15 min on each, 2 device hours\n" in text
     assert "- part of the run [`abc`](#/experiments/7/runs/abc)\n" in text
     assert {"hardware": "8 × NVIDIA H100", "device_hours": "2", "parent_run": "abc"}.items() <= origin.tags.items()
+
+
+def test_a_page_has_the_length_that_a_database_takes(story: Story) -> None:
+    """PostgreSQL refuses more than 5000 characters, of which decisions need some."""
+    told = dataclasses.replace(story, gains="x" * 3000)
+    page = describe(told, UNDECIDED)
+    assert len(page) <= 3800
+    assert "## More votes" not in page
+    assert "## Use" in page
+    assert "## Limits" in page
+    settings = story.settings.model_copy(update={"description": "x" * 3000})
+    assert "## Use" not in describe(dataclasses.replace(story, settings=settings), UNDECIDED)
+    assert len(fitting("x" * 5000)) == 5000
+    assert len(fitting("x" * 5001)) == 5000
 
 
 def test_a_long_training_costs_a_plain_number_of_hours(story: Story) -> None:
