@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import small_run
-from arc_family import write_tasks
 from safetensors.torch import load_file
 
+from benchmarks.arc_family import write_tasks
 from hrm.cli import main
 from hrm.config import (
     AdaptSettings,

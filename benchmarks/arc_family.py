@@ -3,12 +3,15 @@
 A test input alone tells neither, so that whoever answers it must have learned the task's rule from its demonstrations.
 """
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 
 import numpy as np
 
 MIRRORS = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+"""Directions of rows and of columns."""
 COLOURS = 9
 
 
