@@ -119,7 +119,7 @@ def _card(compared: Comparison, side: int, number: int, answers: tuple[PuzzleKin
 
 def _mark(entry: Any) -> str:
     right = entry.get("truth_rank") == 1
-    return f'<span class="mark {"good" if right else "bad"}">{"✓ right" if right else "✗ wrong"}</span>'
+    return f'<span class="mark {"good" if right else "bad"}">{"✓ right" if right else "✗ wrong"} after voting</span>'
 
 
 def _question(puzzle: PuzzleKind, entry: Any) -> Bytes | None:

@@ -102,7 +102,7 @@ def test_compared_on_a_page(embedded: Path, sudoku: Dataset, capsys: pytest.Capt
     said(capsys, "compare", "small", "1", "2", "--out", "drawn.html")
     page = (embedded / "drawn.html").read_text()
     assert page.count("<article") == 3
-    assert page.count("✓ right") == page.count("✗ wrong") == 3
+    assert page.count("✓ right after voting<") == page.count("✗ wrong after voting<") == 3
     assert page.count("<figcaption>Question</figcaption>") == 3
     assert page.count('class="grid"') == 9
     # The clues are grey in the question and in both answers, where anything else is white.
