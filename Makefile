@@ -26,7 +26,7 @@ export OMP_NUM_THREADS ?= 1
 .PHONY: help setup demo test test-services bench image platform-up platform-down lint types lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Make .venv with pinned versions and `hrm`
 

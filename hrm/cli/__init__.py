@@ -75,13 +75,13 @@ def parser() -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
     settings, loud = experiment.settings_options(), loudness()
     experiment.add_verbs(verbs, [settings, loud])
-    data.add_verbs(verbs, [loud])
-    checkpoint.add_verbs(verbs, [settings, loud])
-    adapt.add_verb(verbs, [settings, loud])
-    search.add_verb(verbs, [settings, loud])
     solve.add_verb(verbs, [loud])
     compare.add_verb(verbs, [loud])
+    search.add_verb(verbs, [settings, loud])
+    adapt.add_verb(verbs, [settings, loud])
     registry.add_verbs(verbs, [loud])
+    data.add_verbs(verbs, [loud])
+    checkpoint.add_verbs(verbs, [settings, loud])
     return top
 
 
