@@ -61,7 +61,8 @@ def page(name: str, trials: Sequence[Trial], choosing_E: NDArray[np.bool_], targ
         f'<p class="note">{len(trials):,} settings were tried. Half of the tasks chose the best for each cost; these '
         "figures are of the other half.</p>"
         f'<div class="charts">{effort_chart("Puzzles solved against compute, by rule", lines)}</div>'
-        f"{table('The best setting for each cost', HEADS, rows)}</main></body></html>\n"
+        f"<section><h2>The best setting for each cost</h2>{table('The best setting for each cost', HEADS, rows)}"
+        "</section></main></body></html>\n"
     )
 
 

@@ -49,8 +49,11 @@ def search(
     limits = settings.max_steps or _doubled(read_card(checkpoint / "model.json").train.halting.max_steps)
     asked = [_asked(settings, evaluation, limit, steps) for steps in settings.steps for limit in limits]
     working = run / "searching"
+    trials: list[Trial] = []
     with held(working / ".lock", f"{working}: another `hrm search` is at work here"):
-        trials = [trial for one in asked for trial in _trials(one, data, checkpoints, working)]
+        for place, one in enumerate(asked, 1):
+            note(f"search {place} of {len(asked)}: steps={one.steps}, at most {one.max_steps} segments")
+            trials += _trials(one, data, checkpoints, working)
         remove(working)
     found = cheapest(trials, choosing_E, settings.target)
     content = {

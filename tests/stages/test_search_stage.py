@@ -37,6 +37,20 @@ def test_tries_everything_once_and_leaves_figures(tmp_path: Path) -> None:
     ]
 
 
+def test_says_how_far_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset, run = small_run.sudoku_dataset(tmp_path), tmp_path / "run"
+    small_run.write_checkpoint(run / "checkpoints", dataset, small_run.SETTINGS, steps=1)
+    told: list[str] = []
+    monkeypatch.setattr("hrm.stages.search.note", told.append)
+    search(TRIED, EvaluateSettings(), dataset.path, run / "checkpoints", run, "small")
+    assert [line for line in told if line.startswith("search ")] == [
+        "search 1 of 4: steps=max, at most 2 segments",
+        "search 2 of 4: steps=max, at most 4 segments",
+        "search 3 of 4: steps=halt, at most 2 segments",
+        "search 4 of 4: steps=halt, at most 4 segments",
+    ]
+
+
 def test_a_setting_named_gives_the_figure_that_it_was_named_for(tmp_path: Path) -> None:
     dataset, run = small_run.sudoku_dataset(tmp_path), tmp_path / "run"
     small_run.write_checkpoint(run / "checkpoints", dataset, small_run.SETTINGS, steps=60)
