@@ -134,6 +134,8 @@ def read_record(path: Path, keys: Iterable[str], remedy: str) -> dict[str, Any]:
     Raises:
         UserError: when the file is missing, is not JSON, or lacks a key; `remedy` says what to do.
     """
+    if not path.exists():
+        raise UserError(f"{path}: no such file; {remedy}")
     content = read_json(path)
     missing = sorted(set(keys) - set(content if isinstance(content, dict) else ()))
     if missing:

@@ -85,7 +85,7 @@ def test_help_is_quick() -> None:
         (["evaluate", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
         (["vote", "sudoku-mini"], ["sudoku-mini", "hrm build"]),
         (["register", "sudoku-mini"], ["sudoku-mini", "hrm"]),
-        (["scores", "sudoku-mini"], ["runs/sudoku-mini/evaluate.json", "no such file"]),
+        (["scores", "sudoku-mini"], ["runs/sudoku-mini/evaluate.json: no such file; run `hrm evaluate sudoku-mini`"]),
         (["checkpoint", "import", "step_7", "--recipe", "chess"], ["experiments.chess", "no such experiment"]),
         (["checkpoint", "import", "step_7", "--recipe", "sudoku-mini"], ["step_7", "no such file"]),
         (["checkpoint", "import", "params.yaml", "--recipe", "sudoku-mini"], ["params.yaml", "tensors alone"]),

@@ -20,8 +20,8 @@ def summary(name: str, run: Path) -> str:
     Raises:
         UserError: when it has not been evaluated and voted on.
     """
-    evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
-    vote = read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again")
+    evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}`")
+    vote = read_record(run / "vote.json", VOTED, f"run `hrm vote {name}`")
     exact = f"{evaluate['exact_accuracy']:6.1%} exact"
     interval = f"{evaluate['exact_accuracy_low']:.1%} to {evaluate['exact_accuracy_high']:.1%}"
     parts = [f"{name:<24} {exact} of {evaluate['count']:,} test puzzles (95 % interval {interval})"]

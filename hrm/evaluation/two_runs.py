@@ -22,7 +22,7 @@ from hrm.puzzles import puzzle_from
 
 LISTED = 20
 """Units that are named of those that one run alone solves."""
-AGAIN = "run `hrm vote` for it again"
+AGAIN = "run `hrm vote` for it"
 
 
 @dataclass(frozen=True)

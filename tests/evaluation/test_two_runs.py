@@ -124,12 +124,12 @@ def test_other_test_puzzles_cannot_be_compared(
 @pytest.mark.parametrize(
     ("content", "part"),
     [
-        (None, "chess/answers/answers.json: no such file"),
-        ("{}", "answers, puzzle, test_digest missing; run `hrm vote` for it again"),
+        (None, "chess/answers/answers.json: no such file; run `hrm vote` for it"),
+        ("{}", "answers, puzzle, test_digest missing; run `hrm vote` for it"),
         ('{"puzzle": {"kind": "chess"}, "test_digest": "3", "answers": []}', "chess"),
-        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": []}), "no answers; run `hrm vote` for it again"),
-        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": [3]}), "damaged; run `hrm vote` for it again"),
-        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": [{}]}), "damaged; run `hrm vote` for it again"),
+        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": []}), "no answers; run `hrm vote` for it"),
+        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": [3]}), "damaged; run `hrm vote` for it"),
+        (json.dumps({"puzzle": SUDOKU, "test_digest": "3", "answers": [{}]}), "damaged; run `hrm vote` for it"),
     ],
 )
 def test_a_mistake_is_one_line(content: str | None, part: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -160,7 +160,7 @@ def test_a_rank_that_is_none(rank: Any, capsys: pytest.CaptureFixture[str]) -> N
     run("one", [1, 2])
     run("other", [1, rank])
     (line,) = said(capsys, "one", "other", status=2)
-    assert line == "hrm: error: other/answers/answers.json: damaged; run `hrm vote` for it again"
+    assert line == "hrm: error: other/answers/answers.json: damaged; run `hrm vote` for it"
 
 
 def test_a_name_that_cannot_be_printed(capsys: pytest.CaptureFixture[str]) -> None:
