@@ -33,6 +33,7 @@ setup: $(READY) ## Make .venv with pinned versions and `hrm`
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "$(PYTHON) is older than Python 3.11; give a newer one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	@echo "Pinned versions go into $(VENV): some minutes without a word."
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --quiet --requirement requirements.lock
 	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
@@ -44,7 +45,7 @@ demo: $(READY) ## Raw puzzles to registered models: three small experiments on a
 	@hrm scores
 	@echo
 	@echo "Reports:  runs/*/report.html"
-	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db"
+	@echo "Registry: source $(VENV)/bin/activate && mlflow ui --backend-store-uri sqlite:///mlflow.db, then http://127.0.0.1:5000/#/models"
 
 test: $(READY) ## All tests that need nothing but Python
 	python -m pytest -n $(WORKERS) --dist loadfile
