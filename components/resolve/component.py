@@ -40,7 +40,7 @@ def resolve(
     from hrm.stages.resolve import processes_of
     from hrm.stages.resolve import resolve as resolved
 
-    settings = resolved(
+    blocks = resolved(
         experiment,
         [*overrides, *([f"train.seed={seed}"] if seed >= 0 else [])],
         catalogue=catalogue,
@@ -49,4 +49,5 @@ def resolve(
         minimum=minimum_scores,
         mirror=mirror,
     ).model_dump(mode="json", by_alias=True, exclude={"name"}, exclude_none=True)
-    return (*settings.values(), str(min(1, int(gpus))))
+    stages = ("sources", "build", "train", "evaluate", "vote", "register")
+    return (*(blocks[stage] for stage in stages), str(min(1, int(gpus))))

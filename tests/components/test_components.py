@@ -12,6 +12,7 @@ import yaml
 
 from components import IMAGE
 from components.__main__ import FOLDER, NAMES, component, readme
+from hrm.config import load_experiment
 
 ROOT = FOLDER.parent
 LONGEST_BODY = 20
@@ -48,6 +49,17 @@ def test_the_metadata_is_of_the_convention(name: str) -> None:
     assert metadata["stability"] in {"experimental", "alpha", "beta", "stable"}
     assert metadata["dependencies"]["kubeflow"][0]["name"] == "Pipelines"
     assert datetime.now(UTC) - metadata["lastVerified"].replace(tzinfo=UTC) < timedelta(days=365), "verify it again"
+
+
+def test_resolve_hands_on_each_block_under_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    function = component("resolve").python_func
+    given = function("sudoku-mini", [], {}, gpus="8", nodes=1, register_as="", minimum_scores={}, mirror="")
+    blocks = dict(zip(function.__annotations__["return"]._fields, given, strict=True))
+    assert blocks.pop("evaluation_gpus") == "1"
+    settings = load_experiment("sudoku-mini", ROOT / "params.yaml", ["train.processes=8"])
+    written = settings.model_dump(mode="json", by_alias=True, exclude_none=True)
+    assert blocks == {name: written[name] for name in ("sources", "build", "train", "evaluate", "vote", "register")}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -18,7 +18,7 @@ from scoring_server import ScoringServer, mlflow_environment, scoring_server
 
 from hrm import provenance
 from hrm.cli import parser
-from hrm.config import BuildSettings, RegisterSettings
+from hrm.config import BuildSettings, EvaluateSettings, RegisterSettings
 from hrm.data.build import build_dataset
 from hrm.data.copies import Copies, symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
@@ -53,7 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = small_run.finished_run(folder / "runs/small", dataset, steps=60)
     _give_opinions(run / "checkpoints/step-00000060")
     inputs = {"dataset": dataset.path, "checkpoint": run / "checkpoints/step-00000060"}
-    provenance.write(run / "evaluate.provenance.json", "evaluate", inputs=inputs, settings=small_run.SETTINGS)
+    provenance.write(run / "evaluate.provenance.json", "evaluate", inputs=inputs, settings=EvaluateSettings())
     with pytest.MonkeyPatch.context() as patch:
         small_run.use_embedded_mlflow(folder, patch)
         register(RegisterSettings(description="Solves small Sudokus."), dataset.path, run, "small")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from small_clone import ROOT
 
-from hrm.config import Experiment, load_experiment, read_params
+from hrm.config import load_experiment, read_params
 from hrm.errors import UserError
 from hrm.stages.resolve import processes_of, resolve
 
@@ -38,11 +38,6 @@ def test_what_is_given_comes_before_the_settings() -> None:
     assert (found.train.seed, found.train.processes) == (7, 8)
     assert found.train.checkpoints.mirror == "s3://bucket/runs"
     assert (found.register_.name, found.register_.minimum) == ("theirs", {"pass@2": 0.5})
-
-
-def test_the_blocks_are_handed_on_in_order() -> None:
-    """The component returns them in the order of the fields."""
-    assert list(Experiment.model_fields) == ["name", "sources", "build", "train", "evaluate", "vote", "register_"]
 
 
 @pytest.mark.parametrize(
