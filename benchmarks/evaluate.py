@@ -30,8 +30,8 @@ from hrm.stages.train import train
 from hrm.training.card import load_model
 
 EXPERIMENT = "sudoku-mini"
-SEGMENTS = 8
-"""Most segments of a puzzle in training; the experiment's own 4 leave less to save."""
+SEGMENTS = (8, 16)
+"""Most segments of a puzzle in training: the published 16, and half of them."""
 COPIES = 8
 
 
@@ -48,35 +48,43 @@ class Case:
 
 
 def measure(quick: bool) -> list[Table]:
-    """One table: a row each for `steps: max` and `steps: halt`."""
-    overrides = [f"train.halting.max_steps={SEGMENTS}", "train.processes=1"]
+    """One table: for each model a row for `steps: max` and one for `steps: halt`."""
+    overrides = ["train.processes=1"]
     if quick:
         overrides += ["train.epochs=2", "train.eval_every=2", "train.compile=false", "build.variants=2"]
         overrides += [f"sources.sudoku-4x4.generator.{split}=20" for split in ("train", "test")]
-    experiment = load_experiment(EXPERIMENT, Path("params.yaml"), overrides)
-    with TemporaryDirectory() as name, logging_to(Path(name)):
-        return [_measured(Path(name), experiment, turns=2 if quick else 7)]
+    turns, rows = 2 if quick else 7, []
+    for segments in SEGMENTS:
+        settings = [*overrides, f"train.halting.max_steps={segments}"]
+        experiment = load_experiment(EXPERIMENT, Path("params.yaml"), settings)
+        with TemporaryDirectory() as name, logging_to(Path(name)):
+            cases = _measured(Path(name), experiment, turns)
+        rows += [_row(case, cases[0]) for case in cases]
+    note = (
+        f"`{EXPERIMENT}`, trained with at most so many segments, on {len(cases[0].plan):,} copies of test puzzles, "
+        f"batch {cases[0].plan.batch_size}; {threads()}; medians of {turns} turns."
+    )
+    columns = ("what", "puzzles/s", "ratio", "segments a puzzle", "exact (95 % interval)")
+    return [Table("Evaluation", note, columns, rows)]
 
 
-def _measured(folder: Path, experiment: Experiment, turns: int) -> Table:
+def _measured(folder: Path, experiment: Experiment, turns: int) -> list[Case]:
     fetch(experiment.sources, folder / "raw")
     build(experiment.build, folder / "raw", folder / "built")
     train(experiment.train, folder / "built", folder / "run", experiment.name)
     dataset = open_dataset(folder / "built")
     model = load_model(folder / "run/checkpoints", str(alone().device)).model
     copies = symmetric_copies(dataset, copies=COPIES, max_puzzles=None, seed=0)
-    batch_size = experiment.evaluate.batch_size
-    cases = [Case(f"`steps: {how}`", Plan(copies, batch_size, SEGMENTS, halt=how == "halt")) for how in ("max", "halt")]
+    batch_size, segments = experiment.evaluate.batch_size, experiment.train.halting.max_steps
+    cases = [
+        Case(f"`steps: {how}`, at most {segments}", Plan(copies, batch_size, segments, halt=how == "halt"))
+        for how in ("max", "halt")
+    ]
     for turn in progress(range(turns + 1), desc="evaluate", unit="turn"):
         for case in cases:
             taken = seconds(partial(_evaluate, model, case))
             case.taken += [taken] * (turn > 0)  # the first one warms up
-    note = (
-        f"The model of `{experiment.name}`, trained with up to {SEGMENTS} segments, on {len(copies):,} copies of "
-        f"test puzzles, batch {batch_size}; {threads()}; medians of {turns} turns."
-    )
-    columns = ("what", "puzzles/s", "ratio", "segments a puzzle", "exact (95 % interval)")
-    return Table("Evaluation", note, columns, [_row(case, cases[0]) for case in cases])
+    return cases
 
 
 def _evaluate(model: HRM, case: Case) -> None:
