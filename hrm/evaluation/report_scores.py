@@ -9,7 +9,7 @@ from typing import Any
 from hrm.data.dataset import Dataset
 from hrm.evaluation.markup import counted, interval, per_cent
 from hrm.evaluation.score import wilson
-from hrm.evaluation.summary import telling
+from hrm.evaluation.summary import telling, unit
 
 # Score: label, what it counts, and which count its interval rests on ("" for a mean, whose interval is on record).
 EVALUATE_ROWS = {
@@ -28,19 +28,14 @@ VOTE_ROWS = {
 def lede(dataset: Dataset, evaluate: Mapping[str, Any], vote: Mapping[str, Any], *, imported: bool) -> str:
     """What was trained on what and scored on what, in a sentence or two."""
     height, width = dataset.puzzle.canvas
-    trained = "Trained elsewhere" if imported else f"Trained on {counted(len(dataset.train_groups), _unit(vote))}"
-    tasks = f" of {counted(vote['tasks'], 'task')}" if _unit(vote) == "task" else ""
+    trained = "Trained elsewhere" if imported else f"Trained on {counted(len(dataset.train_groups), unit(vote))}"
+    tasks = f" of {counted(vote['tasks'], 'task')}" if unit(vote) == "task" else ""
     unseen = "which that training may have seen" if imported else "whose answers training never sees"
     voted = f"; up to {vote['votes']:,} answers to each vote" if vote["votes"] > 1 else ""
     return (
         f"{escape(dataset.puzzle.title)} on a canvas of {height} × {width} cells. {trained}; scored on "
         f"{counted(evaluate['count'], 'test puzzle')}{tasks}, {unseen}{voted}."
     )
-
-
-def _unit(vote: Mapping[str, Any]) -> str:
-    """What pass@K counts: tasks, where they can have several test inputs, else puzzles."""
-    return "task" if vote["tasks"] < vote["test_inputs"] else "puzzle"
 
 
 def tiles(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
@@ -50,7 +45,7 @@ def tiles(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> str:
         shown.append(_tile("Valid answers", evaluate["valid_accuracy"], evaluate["count"], "puzzle"))
     # A single vote adds nothing to the one answer.
     voted = [key for key in vote if key.startswith("pass@")][:2] if vote["votes"] > 1 else []
-    shown += [_tile(f"{key} after voting", vote[key], vote["tasks"], _unit(vote)) for key in voted]
+    shown += [_tile(f"{key} after voting", vote[key], vote["tasks"], unit(vote)) for key in voted]
     return "".join(shown)
 
 
@@ -71,7 +66,7 @@ def score_rows(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator
         copies = evaluate["copies"]
         meaning = "predictions with every cell right: of every copy and start, by every checkpoint"
         yield _row("Exact, all predictions", "exact_accuracy", copies["exact_accuracy"], None, copies["count"], meaning)
-    whole = "tasks whose every test input has" if _unit(vote) == "task" else "puzzles that have"
+    whole = "tasks whose every test input has" if unit(vote) == "task" else "puzzles that have"
     for key in telling(vote):
         first = key.removeprefix("pass@")
         meaning = f"{whole} the true answer " + ("first" if first == "1" else f"among the first {first} candidates")

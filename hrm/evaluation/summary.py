@@ -59,9 +59,14 @@ def _counted(evaluate: Mapping[str, Any], vote: Mapping[str, Any]) -> Iterator[t
             yield label, evaluate[key], evaluate["count"], "test puzzles"
     voted = _voted(vote)
     for key in telling(vote):
-        yield f"{key}, {voted}", vote[key], vote["tasks"], "tasks"
+        yield f"{key}, {voted}", vote[key], vote["tasks"], "tasks" if unit(vote) == "task" else "test puzzles"
     if "valid@1" in vote:
         yield f"valid first answers, {voted}", vote["valid@1"], vote["test_inputs"], "test puzzles"
+
+
+def unit(vote: Mapping[str, Any]) -> str:
+    """What pass@K counts: tasks, where they can have several test inputs, else puzzles."""
+    return "task" if vote["tasks"] < vote["test_inputs"] else "puzzle"
 
 
 def telling(vote: Mapping[str, Any]) -> list[str]:

@@ -10,9 +10,11 @@ from hrm.config import VoteSettings
 from hrm.data.dataset import open_dataset
 from hrm.evaluation.answers import write_answers
 from hrm.evaluation.candidates import candidates_in
+from hrm.evaluation.markup import counted
 from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import EVALUATED, valid_first_answers, vote_scores
+from hrm.evaluation.summary import unit
 from hrm.evaluation.vote import ranked
 from hrm.progress import note
 
@@ -59,5 +61,5 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         drawn_puzzles=settings.drawn_puzzles,
     )
     first = min(settings.ks)
-    note(f"{run}/vote.json: pass@{first} {scores[f'pass@{first}']:.1%} of {scores['tasks']:,} tasks")
+    note(f"{run}/vote.json: pass@{first} {scores[f'pass@{first}']:.1%} of {counted(scores['tasks'], unit(scores))}")
     note(f"{run}/report.html")

@@ -94,7 +94,7 @@ def test_a_registered_model_explains_itself_and_solves_a_puzzle_elsewhere(embedd
     for part in (
         "Solves small Sudokus.",
         "| exact answers | 66.7% | 20.8% – 93.9% | 3 test puzzles |",
-        "| pass@1, one answer each | 50.0% | 12.5% – 87.5% | 3 tasks |",
+        "| pass@1, one answer each | 50.0% | 12.5% – 87.5% | 3 test puzzles |",
         "Published for this recipe: 55 % exact accuracy (8 GPUs, 10 min).",
         sudoku.digest,
         'load_model("models:/small@champion")',
