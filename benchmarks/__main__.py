@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import adapt, build, checkpoint, evaluate, generators, loader, serve, step
+from benchmarks import adapt, build, checkpoint, evaluate, generators, loader, serve, step, vote
 from benchmarks.clock import cores
 from benchmarks.table import Table, put
 from hrm.errors import UserError
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Table]]] = {
     "loader": loader.measure,
     "checkpoint": checkpoint.measure,
     "evaluate": evaluate.measure,
+    "vote": vote.measure,
     "adapt": adapt.measure,
     "serve": serve.measure,
 }

@@ -83,7 +83,7 @@ def test_a_quick_run_fills_every_table_and_the_page(tmp_path: Path) -> None:
 
     printed = run(tmp_path, "--quick", "--write").stdout
     tables = printed.split("### ")[1:]
-    assert [len(figures(table)) for table in tables] == [len(quick_setups()[0].cases), 3, 3, 2, 4, 8, 4, 5, 6]
+    assert [len(figures(table)) for table in tables] == [len(quick_setups()[0].cases), 3, 3, 2, 4, 8, 4, 6, 5, 6]
     for case, row in zip(quick_setups()[0].cases, figures(tables[0]), strict=True):
         assert row[0] == case.name
     for table in tables:
@@ -140,7 +140,7 @@ def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
 
 def test_an_unknown_name_and_another_folder_are_told_in_one_line(tmp_path: Path) -> None:
     assert (
-        "there are step, generators, build, loader, checkpoint, evaluate, adapt, serve"
+        "there are step, generators, build, loader, checkpoint, evaluate, vote, adapt, serve"
         in run(tmp_path, "steps", status=2).stderr
     )
     assert run(tmp_path, "step", "--quick", status=2).stderr.startswith("benchmarks: error: params.yaml: no such file")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from runs import start, stopped
+from trainings import start, stopped
 
 from hrm.config import TrainSettings
 from hrm.stages.train import train

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_equal, final_step, stopped, weights
 from safetensors.torch import load_file
 from small_run import write_weights
+from trainings import assert_equal, final_step, stopped, weights
 
 from hrm.artifacts import digest
 from hrm.config import CheckpointSettings, TrainSettings

@@ -5,9 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from runs import assert_equal, final_step, stopped
 from s3_server import S3Server
 from small_run import wait_until
+from trainings import assert_equal, final_step, stopped
 
 from hrm.config import TrainSettings
 from hrm.errors import UserError

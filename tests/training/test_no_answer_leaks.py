@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import small_run
-from runs import final_step
+from trainings import final_step
 
 from hrm.config import BuildSettings, TrainSettings
 from hrm.data.build import build_dataset

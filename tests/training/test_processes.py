@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import PROGRAM, assert_close
 from safetensors.torch import load_file, save_file
+from trainings import PROGRAM, assert_close
 
 from hrm.artifacts import digest
 from hrm.config import TrainSettings

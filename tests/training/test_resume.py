@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_equal, final_step, start, stopped
 from safetensors.torch import load_file
+from trainings import assert_equal, final_step, start, stopped
 
 from hrm.config import TrainSettings
 from hrm.stages.train import train

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from runs import assert_close
+from trainings import assert_close
 
 from hrm.config import TrainSettings
 from hrm.data.dataset import open_dataset
