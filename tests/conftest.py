@@ -45,9 +45,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--device", default="cpu", help="where the golden numbers are computed; cuda for a GPU")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """With `--dist loadgroup`, what needs the docker engine shares one process, and other services another."""
-    for item in items:
-        if item.get_closest_marker("services"):
-            engine_wanted = "engine" in getattr(item, "fixturenames", ())
-            item.add_marker(pytest.mark.xdist_group("engine" if engine_wanted else "servers"))
+    if item.get_closest_marker("services"):
+        engine_wanted = "engine" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("engine" if engine_wanted else "servers"))
