@@ -51,7 +51,7 @@ test: $(READY) ## All tests that need nothing but Python
 	python -m pytest -n $(WORKERS) --dist loadfile
 
 test-services: $(READY) ## Those that need docker, PostgreSQL and Debian's packages of .ci/services; as root
-	python -m pytest -m services -n $(WORKERS) --dist loadgroup
+	python -m pytest -m services
 
 bench: $(READY) ## Measure speed, into docs/benchmarks.md
 	python -m benchmarks --write

@@ -43,10 +43,3 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a longer test of killed runs be asked for, and the golden numbers on another device."""
     parser.addoption("--kills", type=int, default=5, help="how often a training is killed at a random moment")
     parser.addoption("--device", default="cpu", help="where the golden numbers are computed; cuda for a GPU")
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """With `--dist loadgroup`, what needs the docker engine shares one process, and other services another."""
-    if item.get_closest_marker("services"):
-        engine_wanted = "engine" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("engine" if engine_wanted else "servers"))
