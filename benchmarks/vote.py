@@ -28,7 +28,7 @@ from hrm.errors import UserError
 from hrm.evaluation.candidates import candidates_in
 from hrm.evaluation.effort import efforts, rules_for
 from hrm.evaluation.predictions import PART, Predictions, open_predictions, pack, write_about, write_part
-from hrm.evaluation.vote import ranked
+from hrm.evaluation.vote import ranked_in
 from hrm.progress import progress
 from hrm.puzzles import Arc
 from hrm.puzzles.base import Grids
@@ -108,10 +108,8 @@ def _vote(folder: Path) -> dict[str, float]:
     data = open_dataset(folder / "built")
     predictions = timed("reading", lambda: open_predictions(folder / "predictions", data))
     candidates = timed("mapping back and counting", lambda: candidates_in(predictions, data))
-    answers, symmetries, q_halt = predictions.answers, predictions.symmetries, predictions.q_halt
     for rule in rules_for(candidates):
-        ranking = partial(ranked, data.puzzle, candidates, answers, symmetries, q_halt, rule=rule)
-        timed(f"ranking by `{rule}`", ranking)
+        timed(f"ranking by `{rule}`", partial(ranked_in, predictions, candidates, data, rule))
     timed("accuracy against compute, every rule", lambda: list(efforts(predictions, candidates, rules_for(candidates))))
     return taken
 

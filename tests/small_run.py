@@ -21,9 +21,12 @@ from hrm.artifacts import digest
 from hrm.config import BuildSettings, EvaluateSettings, HaltingSettings, ModelSettings, TrainSettings, VoteSettings
 from hrm.data.batch import encode_batch
 from hrm.data.build import build_dataset
-from hrm.data.copies import symmetric_copies
+from hrm.data.copies import Copies, symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
+from hrm.evaluation.plan import Plan
+from hrm.evaluation.predict import predict_piece, write_artifact
 from hrm.evaluation.predictions import write_about, write_part
+from hrm.model import HRM
 from hrm.model.act import exploration_min_steps, initial_carry, train_step
 from hrm.puzzles import Arc, Sudoku
 from hrm.tracking.curves import Curves
@@ -144,6 +147,13 @@ def write_predictions(folder: Path, dataset: Dataset, solved: Sequence[bool]) ->
     folder.mkdir(parents=True)
     write_part(folder, 0, Answered(dataset, copies).predictions(list(solved)))
     write_about(folder, {"dataset_digest": dataset.digest}, len(solved))
+
+
+def predict(model: HRM, copies: Copies, out: Path, *, batch_size: int) -> None:
+    """What the stage `evaluate` writes of copies by the published protocol."""
+    plan = Plan(copies, batch_size, model.halt_max_steps)
+    pieces = ([predict_piece(model, plan, piece, 0)] for piece in range(plan.num_pieces))
+    write_artifact(out, plan, pieces, {"checkpoint_step": 30})
 
 
 def write_checkpoint(checkpoints: Path, dataset: Dataset, settings: TrainSettings, steps: int) -> Path:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from html import escape
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from hrm.artifacts import write_text
 from hrm.data.dataset import Dataset
 from hrm.evaluation.drawn import ANSWERS_DRAWN, drawing, figure, title
 from hrm.evaluation.markup import counted
+from hrm.evaluation.plain_page import plain_page
 from hrm.evaluation.vote import RANKED, Ranking
 
 PLACES = ("First", "Second")
@@ -29,22 +29,14 @@ def write_asked_page(path: Path, name: str, did: str, ranking: Ranking, dataset:
         drawn_puzzles: how many test inputs are drawn.
     """
     rows = range(min(drawn_puzzles, len(ranking)))
-    style = files("hrm.evaluation").joinpath("report.css").read_text(encoding="utf-8").strip()
-    policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-    text = (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n'
-        f"<title>{escape(name)} – answers</title>\n<style>\n{style}\n</style>\n</head>\n<body>\n<header>\n"
-        f'<p class="eyebrow">Hierarchical Reasoning Model · answers</p>\n<h1>{escape(name)}</h1>\n'
-        f'<p class="lede">{escape(did)}</p>\n</header>\n<main>\n<section id="puzzles" aria-labelledby="drawn">\n'
+    body = (
+        '<main>\n<section id="puzzles" aria-labelledby="drawn">\n'
         f'<h2 id="drawn">Test inputs and answers</h2>\n<p class="note">{len(rows):,} of '
         f"{counted(len(ranking), 'test input')}. Answers are ranked {RANKED[ranking.rule]}.</p>\n"
         f"{''.join(_card(ranking, dataset, row) for row in rows)}\n</section>\n</main>\n"
-        "<footer>This page needs no other file and no network.</footer>\n</body>\n</html>"
+        "<footer>This page needs no other file and no network.</footer>"
     )
-    write_text(path, text + "\n")
+    write_text(path, plain_page(name, "answers", did, body))
 
 
 def _card(ranking: Ranking, dataset: Dataset, row: int) -> str:

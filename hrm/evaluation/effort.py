@@ -48,16 +48,21 @@ def rules_for(candidates: Candidates) -> list[Rule]:
     return [rule for rule in get_args(Rule) if rule != "valid" or candidates.valid is not None]
 
 
-def efforts(predictions: Predictions, candidates: Candidates, rules: Sequence[Rule]) -> Iterator[Effort]:
+def efforts(
+    predictions: Predictions, candidates: Candidates, rules: Sequence[Rule], *, by_copies: bool = False
+) -> Iterator[Effort]:
     """The outcome of 1, 2, 4 ... and all copies, starts and checkpoints of each puzzle, under each rule.
 
     Args:
         predictions: of some puzzles.
         candidates: theirs.
         rules: those that are asked for; they apply.
+        by_copies: whether all starts and checkpoints vote each time, and only the copies are varied.
     """
     places = (predictions.copies, predictions.starts, predictions.checkpoints)
-    for copies, starts, checkpoints in product(*(_doubled(int(place_M.max()) + 1) for place_M in places)):
+    of_copies, *others = (doubled(int(place_M.max()) + 1) for place_M in places)
+    of_starts, of_checkpoints = (other[-1:] if by_copies else other for other in others)
+    for copies, starts, checkpoints in product(of_copies, of_starts, of_checkpoints):
         counts = (copies, starts, checkpoints)
         keep_M = np.all([place_M < count for place_M, count in zip(places, counts, strict=True)], axis=0)
         some, q_halt = candidates.where(keep_M), predictions.q_halt[keep_M]
@@ -70,6 +75,6 @@ def efforts(predictions: Predictions, candidates: Candidates, rules: Sequence[Ru
             yield Effort(*counts, rule, segments, exact_E, solved_E)
 
 
-def _doubled(most: int) -> list[int]:
+def doubled(most: int) -> list[int]:
     """1, 2, 4 ... below a number, and the number."""
     return [2**power for power in range(most.bit_length()) if 2**power < most] + [most]

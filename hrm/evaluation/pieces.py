@@ -8,17 +8,16 @@ evaluating/identity.json      what is evaluated, and how: pieces of anything els
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from hrm.artifacts import held, read_json, remove, write_json, written_beside
+from hrm.data.arrays import UNREADABLE, read_arrays
 from hrm.errors import UserError
 from hrm.evaluation.plan import Plan
 from hrm.evaluation.predict import Piece
@@ -85,16 +84,18 @@ class Pieces:
     def _read(self, checkpoint: int, number: int) -> Piece:
         file = self._file(checkpoint, number)
         try:
-            with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-                answers = PackedGrids(arrays["cells"], arrays["shapes"], self._plan.copies.dataset.puzzle.canvas)
-                return Piece(
-                    Predictions(**{name: arrays[name] for name in COLUMNS}, answers=answers),
-                    Traced(**{name: arrays[f"traced_{name}"] for name in _TRACED}),
-                )
+            arrays: dict[str, Any] = read_arrays(
+                file, (*COLUMNS, "cells", "shapes", *(f"traced_{name}" for name in _TRACED))
+            )
         except FileNotFoundError:
             raise UserError(f"{file}: missing; all processes of an evaluation must see the same folder") from None
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        except UNREADABLE as error:
             raise UserError(f"{file}: damaged ({error}); remove it, and run the evaluate stage again") from None
+        answers = PackedGrids(arrays["cells"], arrays["shapes"], self._plan.copies.dataset.puzzle.canvas)
+        return Piece(
+            Predictions(**{name: arrays[name] for name in COLUMNS}, answers=answers),
+            Traced(**{name: arrays[f"traced_{name}"] for name in _TRACED}),
+        )
 
     def _file(self, checkpoint: int, number: int) -> Path:
         return self.folder / f"{checkpoint}-{number:05d}.npz"

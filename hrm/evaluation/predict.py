@@ -14,7 +14,6 @@ import numpy as np
 
 from hrm.artifacts import written_beside
 from hrm.data.batch import IGNORED
-from hrm.data.copies import Copies
 from hrm.evaluation.parts import Parts, interleaved
 from hrm.evaluation.plan import Plan
 from hrm.evaluation.predictions import Predictions, pack, write_about
@@ -22,7 +21,6 @@ from hrm.evaluation.trace import write_trace
 from hrm.evaluation.tracer import Traced
 from hrm.model.hrm import HRM
 from hrm.model.stream import answer
-from hrm.progress import progress
 
 
 @dataclass(frozen=True)
@@ -32,21 +30,6 @@ class Piece:
     predictions: Predictions
     traced: Traced
     """Of the newest checkpoint; of others it is empty."""
-
-
-def predict(model: HRM, copies: Copies, out: Path, *, batch_size: int, about: dict[str, Any]) -> None:
-    """Write the model's predictions on all copies as an artifact, atomically, by the published protocol.
-
-    Args:
-        model: in evaluation mode, on the device that shall do the work.
-        copies: what to predict; at least one.
-        out: the folder to write.
-        batch_size: copies at a time; does not change any result beyond rounding.
-        about: what else to write down, such as the checkpoint's step and the settings.
-    """
-    plan = Plan(copies, batch_size, model.halt_max_steps)
-    pieces = progress(range(plan.num_pieces), desc="evaluate", unit="piece")
-    write_artifact(out, plan, ([predict_piece(model, plan, piece, 0)] for piece in pieces), about)
 
 
 def predict_piece(model: HRM, plan: Plan, piece: int, checkpoint: int) -> Piece:

@@ -9,18 +9,17 @@ Shapes: M predictions, K bytes of a symmetry, H and W the canvas.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hrm.artifacts import read_json, write_json
+from hrm.data.arrays import UNREADABLE, read_arrays
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.puzzles.base import Bytes, Grids, Ints
@@ -125,6 +124,14 @@ class Predictions:
         original: NDArray[np.bool_] = (self.copies == 0) & (self.starts == 0) & (self.checkpoints == 0)
         return original
 
+    def halted(self, segments: int) -> bool:
+        """Whether some puzzle itself was done before it had run so many segments."""
+        return bool((self.steps[self.original] < segments).any())
+
+    def first_copies(self, most: int | None) -> Predictions:
+        """Those of the first copies of each puzzle; all of them for None."""
+        return self if most is None else self.where(self.copies < most)
+
     def where(self, keep_M: NDArray[np.bool_]) -> Predictions:
         """Some of the predictions only."""
         of_cells = np.repeat(keep_M, np.diff(self.answers.starts))
@@ -178,12 +185,10 @@ def open_predictions(path: Path, dataset: Dataset) -> Predictions:
 
 
 def _read_parts(path: Path, count: int) -> dict[str, Column]:
-    parts: list[dict[str, Column]] = []
+    names = (*COLUMNS, "cells", "shapes")
     try:
-        for number in range(-(-count // PART)):
-            with _part(path, number).open("rb") as stream, np.load(stream, allow_pickle=False) as part:
-                parts.append({name: part[name] for name in (*COLUMNS, "cells", "shapes")})
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        parts = [read_arrays(_part(path, number), names) for number in range(-(-count // PART))]
+    except UNREADABLE as error:
         raise UserError(f"{path}: damaged predictions ({error}); run the evaluate stage again") from None
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     if len(columns["examples"]) != count:

@@ -106,7 +106,7 @@ def _judgement(predictions: Predictions, trace: Trace | None) -> str:
     found = calibration(predictions.q_halt[originals], predictions.exact[originals])
     stops = '<p class="note">This evaluation did not record the answers between segments.</p>'
     if trace is not None:
-        runs = f"{'up to ' if _halted(predictions, trace) else ''}{counted(trace.segments, 'segment')}"
+        runs = f"{'up to ' if predictions.halted(trace.segments) else ''}{counted(trace.segments, 'segment')}"
         stops = (
             f'<p class="note">Each of {counted(trace.count, "puzzle")} runs {runs}. '
             "In training a puzzle stops as soon as the model prefers to; the first chart says where that would be.</p>"
@@ -121,17 +121,11 @@ def _judgement(predictions: Predictions, trace: Trace | None) -> str:
 
 def _effort(predictions: Predictions, candidates: Candidates, trace: Trace | None) -> str:
     """What more votes buy, with all starts and checkpoints there are."""
-    found = list(efforts(predictions, candidates, rules_for(candidates)))
-    starts, checkpoints = max(one.starts for one in found), max(one.checkpoints for one in found)
+    found = list(efforts(predictions, candidates, rules_for(candidates), by_copies=True))
     single = None
     if trace is not None:
-        single = Series(trace.work(halted=_halted(predictions, trace)), trace.right / trace.count)
-    return effort_section([one for one in found if (one.starts, one.checkpoints) == (starts, checkpoints)], single)
-
-
-def _halted(predictions: Predictions, trace: Trace) -> bool:
-    """Whether puzzles were done as soon as the model preferred to halt, and some were."""
-    return bool((predictions.steps[predictions.original] < trace.segments).any())
+        single = Series(trace.work(halted=predictions.halted(trace.segments)), trace.right / trace.count)
+    return effort_section(found, single)
 
 
 def _puzzles(ranking: Ranking, dataset: Dataset, trace: Trace | None, solved_E: NDArray[np.bool_], count: int) -> str:

@@ -17,7 +17,7 @@ from hrm.evaluation.bands import banded
 from hrm.evaluation.bootstrap import bootstrap
 from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.vote import Ranking
-from hrm.puzzles.base import Grids, Ints, PuzzleKind
+from hrm.puzzles.base import Ints, PuzzleKind
 
 ARC_PRIZE_ATTEMPTS = 2
 EVALUATED = ("exact_accuracy", "exact_accuracy_low", "exact_accuracy_high", "token_accuracy", "count")
@@ -73,11 +73,6 @@ def solved_shares(k: int, truth_ranks_E: Ints, groups_E: Ints) -> NDArray[np.flo
     return np.bincount(task_E, weights=truth_ranks_E < k) / np.bincount(task_E)
 
 
-def valid(puzzle: PuzzleKind, questions: Grids, answers: Grids) -> NDArray[np.bool_] | None:
-    """Which answers solve their question by the rules alone; None for a kind where only the truth can tell."""
-    return puzzle.are_valid(questions, answers)
-
-
 def evaluation_scores(predictions: Predictions, dataset: Dataset) -> dict[str, Any]:
     """The content of `evaluate.json`: scores of the original test puzzles, and under `copies` of all predictions.
 
@@ -131,7 +126,7 @@ def _valid_predictions(predictions: Predictions, dataset: Dataset) -> NDArray[np
         rows = slice(start, start + 4096)
         originals = dataset.test.questions.take(predictions.examples[rows])
         questions = dataset.puzzle.transform(originals, predictions.symmetries[rows])
-        of_chunk = valid(dataset.puzzle, questions, predictions.answers.unpack(rows))
+        of_chunk = dataset.puzzle.are_valid(questions, predictions.answers.unpack(rows))
         if of_chunk is None:
             return None
         verdicts.append(of_chunk)
@@ -141,7 +136,7 @@ def _valid_predictions(predictions: Predictions, dataset: Dataset) -> NDArray[np
 def valid_first_answers(ranking: Ranking, dataset: Dataset) -> NDArray[np.bool_] | None:
     """(E,) whose first answer solves its question by the rules; None for a kind where only the truth can tell."""
     first = ranking.answers.take(ranking.starts[:-1])
-    return valid(dataset.puzzle, dataset.test.questions.take(ranking.examples), first)
+    return dataset.puzzle.are_valid(dataset.test.questions.take(ranking.examples), first)
 
 
 def vote_scores(

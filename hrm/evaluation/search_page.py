@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from hrm.evaluation.chart import Series
 from hrm.evaluation.effort_chart import effort_chart
 from hrm.evaluation.markup import short_interval, table
+from hrm.evaluation.plain_page import plain_page
 from hrm.evaluation.score import wilson
 from hrm.evaluation.search import Trial, cheapest, frontier
 
@@ -49,21 +49,17 @@ def page(name: str, trials: Sequence[Trial], choosing_E: NDArray[np.bool_], targ
     for rule in dict.fromkeys(trial.effort.rule for trial in trials):
         best = frontier([trial for trial in trials if trial.effort.rule == rule], choosing_E)
         lines[str(rule)] = Series(*np.array([(one.effort.segments, one.solved(~choosing_E)) for one in best]).T)
-    style = files("hrm.evaluation").joinpath("report.css").read_text(encoding="utf-8").strip()
     rows = _rows(frontier(trials, choosing_E), choosing_E)
     found = "".join(f"<p>{escape(line)}</p>" for line in verdict(trials, choosing_E, target).splitlines())
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(name)} – search</title>'
-        "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">"
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head>'
-        '<body><header><p class="eyebrow">Hierarchical Reasoning Model · search</p>'
-        f"<h1>{escape(name)}</h1></header><main>{found}"
+    body = (
+        f"<main>{found}"
         f'<p class="note">{len(trials):,} settings were tried. Half of the tasks chose the best for each cost; these '
         "figures are of the other half.</p>"
         f'<div class="charts">{effort_chart("Puzzles solved against compute, by rule", lines)}</div>'
         f"<section><h2>The best setting for each cost</h2>{table('The best setting for each cost', HEADS, rows)}"
-        "</section></main></body></html>\n"
+        "</section></main>"
     )
+    return plain_page(name, "search", "", body)
 
 
 def _rows(best: Sequence[Trial], choosing_E: NDArray[np.bool_]) -> list[tuple[str, ...]]:

@@ -9,14 +9,13 @@ Shapes: S segments, T traced puzzles.
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, fields
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hrm.data.arrays import UNREADABLE, read_arrays
 from hrm.errors import UserError
 from hrm.evaluation.predictions import PackedGrids
 from hrm.puzzles.base import Grids, Ints
@@ -65,9 +64,12 @@ class Trace:
         return self.answers.unpack(slice(place * self.segments, (place + 1) * self.segments))
 
 
+COLUMNS = tuple(item.name for item in fields(Trace) if item.name != "answers")
+
+
 def write_trace(folder: Path, trace: Trace) -> None:
     """Write a trace into the folder of the predictions."""
-    columns = {item.name: getattr(trace, item.name) for item in fields(Trace) if item.name != "answers"}
+    columns = {name: getattr(trace, name) for name in COLUMNS}
     np.savez_compressed(folder / FILE, **columns, cells=trace.answers.cells, shapes=trace.answers.shapes)
 
 
@@ -85,10 +87,10 @@ def open_trace(folder: Path, canvas: tuple[int, int]) -> Trace | None:
     if not file.exists():
         return None
     try:
-        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            columns = {item.name: arrays[item.name] for item in fields(Trace) if item.name != "answers"}
-            trace = Trace(**columns, answers=PackedGrids(arrays["cells"], arrays["shapes"], canvas))
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error) as error:
+        columns = read_arrays(file, (*COLUMNS, "cells", "shapes"))
+        answers = PackedGrids(columns.pop("cells"), columns.pop("shapes"), canvas)
+        trace = Trace(**columns, answers=answers)
+    except UNREADABLE as error:
         raise UserError(f"{file}: damaged ({error}); run the evaluate stage again") from None
     if (
         len(trace.answers) != trace.segments * len(trace.examples)

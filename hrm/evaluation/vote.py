@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hrm.config.vote import Rule
+from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation.candidates import Candidates, candidates_of, mapped_back
-from hrm.evaluation.predictions import PackedGrids
+from hrm.evaluation.predictions import PackedGrids, Predictions
 from hrm.puzzles.base import Bytes, Grids, Ints, PuzzleKind
 
 UNSEEN = int(np.iinfo(np.int64).max)
@@ -149,6 +150,12 @@ def ranked(
         confidences=standing.confidences[kept],
         rule=rule,
     )
+
+
+def ranked_in(predictions: Predictions, candidates: Candidates, dataset: Dataset, rule: Rule) -> Ranking:
+    """The same for predictions on a dataset."""
+    columns = predictions.answers, predictions.symmetries, predictions.q_halt
+    return ranked(dataset.puzzle, candidates, *columns, rule=rule)
 
 
 def standing_of(candidates: Candidates, q_halt_M: NDArray[np.float32], rule: Rule) -> Standing:

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
 from hrm.data.dataset import Dataset
 from hrm.evaluation.candidates import candidates_in
-from hrm.evaluation.effort import efforts, rules_for
-from hrm.evaluation.predictions import Predictions, open_predictions
+from hrm.evaluation.effort import doubled, efforts, rules_for
+from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.score import wilson
-from hrm.evaluation.trace import open_trace
+from hrm.evaluation.trace import Trace
 
 RULES = ("votes", "valid")
 """The voting rules that are told of: the published one, and the one that gains most where it applies."""
 
 
-def gains(folder: Path, dataset: Dataset) -> str:
+def gains(predictions: Predictions, trace: Trace | None, dataset: Dataset) -> str:
     """Right first answers by the parameters of a request, on the test puzzles, as a table in Markdown.
 
     Args:
-        folder: the predictions of an evaluation; those of its own first state and newest checkpoint count.
+        predictions: of an evaluation; those of its own first state and newest checkpoint count.
+        trace: how its answers came about; None where it left none.
         dataset: the one that they are of.
 
     Returns:
         The table; empty where the evaluation asked once only and left no trace.
-
-    Raises:
-        UserError: when the predictions are damaged.
     """
-    predicted = open_predictions(folder, dataset)
-    predicted = predicted.where((predicted.starts == 0) & (predicted.checkpoints == 0))
-    found = [*_by_segments(folder, dataset, predicted), *_by_votes(dataset, predicted)]
+    predicted = predictions.where((predictions.starts == 0) & (predictions.checkpoints == 0))
+    found = [*_by_segments(trace, predicted), *_by_votes(dataset, predicted)]
     rows = []
     for asked, share, count in found:
         low, high = wilson(share, count)
@@ -41,13 +37,11 @@ def gains(folder: Path, dataset: Dataset) -> str:
     return "\n".join(["| params | right | 95 % interval | of |", "|---|---:|---:|---:|", *rows]) if rows else ""
 
 
-def _by_segments(folder: Path, dataset: Dataset, predicted: Predictions) -> Iterator[tuple[str, float, int]]:
+def _by_segments(trace: Trace | None, predicted: Predictions) -> Iterator[tuple[str, float, int]]:
     """One answer after 1, 2, 4 ... and all segments; nothing where puzzles halted, for a served model runs them all."""
-    trace = open_trace(folder, dataset.puzzle.canvas)
-    if trace is None or (predicted.steps[predicted.original] < trace.segments).any():
+    if trace is None or predicted.halted(trace.segments):
         return
-    most = trace.segments
-    for steps in (*(2**power for power in range(most.bit_length()) if 2**power < most), most):
+    for steps in doubled(trace.segments):
         yield f'`{{"steps": {steps}}}`', int(trace.right[steps - 1]) / trace.count, trace.count
 
 

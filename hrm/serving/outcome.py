@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hrm.artifacts import read_json
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
-from hrm.evaluation.predictions import open_predictions
+from hrm.evaluation.predictions import Predictions
 from hrm.evaluation.same_tests import digest_of_tests
 
 if TYPE_CHECKING:
@@ -36,14 +36,9 @@ class Outcome:
     """(E,) for each test puzzle, in the dataset's order."""
 
     @classmethod
-    def of(cls, predictions: Path, dataset: Dataset) -> Outcome:
-        """What the predictions artifact of a run says.
-
-        Raises:
-            UserError: when there is none, or it is of another dataset.
-        """
-        predicted = open_predictions(predictions, dataset)
-        solved_E = predicted.exact[predicted.original]
+    def of(cls, predictions: Predictions, dataset: Dataset) -> Outcome:
+        """What the predictions of a run on a dataset say."""
+        solved_E = predictions.exact[predictions.original]
         return cls(digest_of_tests(dataset, len(solved_E)), solved_E)
 
     def text(self) -> str:

@@ -113,10 +113,11 @@ def _taking_the_place_of(out: Path) -> Iterator[Path]:
 
 def _not_new(loaded: LoadedModel, data: Dataset, dataset: Path) -> dict[str, str]:
     """The tasks that the model was trained on, and what they are called there; each is warned of."""
-    if not (dataset / "dataset.json").is_file() or open_dataset(dataset).digest != loaded.card.dataset_digest:
+    trained = open_dataset(dataset) if (dataset / "dataset.json").is_file() else None
+    if trained is None or trained.digest != loaded.card.dataset_digest:
         note(f"{dataset}: not what the model was trained on, so nothing tells whether it knows a task already")
         return {}
-    not_new = trained_already(data, open_dataset(dataset))
+    not_new = trained_already(data, trained)
     for name, known in not_new.items():
         as_name = "" if name == known else f", as {known}"
         warn(f"{name}: the model was trained on this task{as_name}; its answer says nothing about new ones")

@@ -9,16 +9,16 @@ from typing import Any
 import numpy as np
 
 from hrm.artifacts import read_json, write_json
-from hrm.config import Experiment, VoteSettings
+from hrm.config import Experiment
 from hrm.data.dataset import Dataset
 from hrm.data.new_tasks import NewTasks, known_answers
 from hrm.evaluation.answers import write_answers
 from hrm.evaluation.asked_page import write_asked_page
-from hrm.evaluation.candidates import Candidates, candidates_in
+from hrm.evaluation.candidates import candidates_in
 from hrm.evaluation.predictions import Predictions, open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import pass_at, vote_scores
-from hrm.evaluation.vote import UNSEEN, Ranking, ranked
+from hrm.evaluation.vote import UNSEEN, ranked_in
 
 
 def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path, did: str) -> dict[str, Any]:
@@ -36,11 +36,9 @@ def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path, did
     Returns:
         The scores, empty where nothing is known.
     """
-    predictions, most = open_predictions(run / "predictions", data), experiment.vote.max_copies
-    if most is not None:
-        predictions = predictions.where(predictions.copies < most)
+    predictions = open_predictions(run / "predictions", data).first_copies(experiment.vote.max_copies)
     known_N = known_answers(data)
-    ranking, _ = _ranked(experiment.vote, data, predictions)
+    ranking = ranked_in(predictions, candidates_in(predictions, data), data, experiment.vote.rule)
     known_E = known_N[ranking.examples]
     # An empty grid stands for what is not known: whoever answers with one is not right.
     ranking = replace(ranking, truth_ranks=np.where(known_E, ranking.truth_ranks, UNSEEN))
@@ -53,15 +51,10 @@ def answer(experiment: Experiment, data: Dataset, read: NewTasks, run: Path, did
     return _scored(experiment, data, predictions.where(known_N[predictions.examples]), run)
 
 
-def _ranked(settings: VoteSettings, data: Dataset, predictions: Predictions) -> tuple[Ranking, Candidates]:
-    candidates = candidates_in(predictions, data)
-    answers, symmetries, q_halt = predictions.answers, predictions.symmetries, predictions.q_halt
-    return ranked(data.puzzle, candidates, answers, symmetries, q_halt, rule=settings.rule), candidates
-
-
 def _scored(experiment: Experiment, data: Dataset, predictions: Predictions, run: Path) -> dict[str, Any]:
     """The scores of predictions whose answers are all known, and the report."""
-    ranking, candidates = _ranked(experiment.vote, data, predictions)
+    candidates = candidates_in(predictions, data)
+    ranking = ranked_in(predictions, candidates, data, experiment.vote.rule)
     evaluate = read_json(run / "evaluate.json")
     vote = vote_scores(ranking, data, experiment.vote.ks, None)
     write_json(run / "vote.json", vote)

@@ -14,7 +14,9 @@ from hrm.artifacts import read_record, write_json
 from hrm.config import EvaluateSettings, RegisterSettings, VoteSettings
 from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
+from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.score import EVALUATED, VOTED
+from hrm.evaluation.trace import open_trace
 from hrm.progress import note
 from hrm.settings import SettingsT, validate
 from hrm.tracking import log_finished
@@ -79,6 +81,7 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipe
         if not path.exists():
             raise UserError(f"{path}: missing; run `hrm vote {name}` again")
     opened = open_dataset(dataset)
+    predictions = open_predictions(run / "predictions", opened)
     return Story(
         name=name,
         settings=settings,
@@ -87,8 +90,8 @@ def _story(settings: RegisterSettings, dataset: Path, run: Path, name: str, pipe
         evaluate=read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again"),
         vote=read_record(run / "vote.json", VOTED, f"run `hrm vote {name}` again"),
         origin=Origin.read(name, run, dataset, loaded.card.train.batch_size),
-        outcome=Outcome.of(run / "predictions", opened),
-        gains=gains(run / "predictions", opened),
+        outcome=Outcome.of(predictions, opened),
+        gains=gains(predictions, open_trace(run / "predictions", opened.puzzle.canvas), opened),
         pipeline_run=pipeline_run,
         asked=_settings_of(run, "evaluate", EvaluateSettings, f"run `hrm evaluate {name}` again"),
         voted=_settings_of(run, "vote", VoteSettings, f"run `hrm vote {name}` again"),

@@ -46,7 +46,8 @@ def search(
             f"{dataset}: one half of the test tasks chooses, the other reports; let search.max_puzzles take two"
         )
     checkpoint = newest_usable(checkpoints, 1)[0]
-    limits = settings.max_steps or _doubled(read_card(checkpoint / "model.json").train.halting.max_steps)
+    trained = read_card(checkpoint / "model.json").train.halting.max_steps
+    limits = settings.max_steps or (trained, 2 * trained)
     asked = [_asked(settings, evaluation, limit, steps) for steps in settings.steps for limit in limits]
     working = run / "searching"
     trials: list[Trial] = []
@@ -69,10 +70,6 @@ def search(
     provenance.write(run / "search.provenance.json", "search", inputs=inputs, settings=settings)
     note(f"{run}/search.html")
     return text(trials, choosing_E, settings.target)
-
-
-def _doubled(steps: int) -> tuple[int, ...]:
-    return steps, 2 * steps
 
 
 def _asked(settings: SearchSettings, evaluation: EvaluateSettings, limit: int, steps: str) -> EvaluateSettings:

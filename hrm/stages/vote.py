@@ -15,7 +15,7 @@ from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.report import write_report
 from hrm.evaluation.score import EVALUATED, valid_first_answers, vote_scores
 from hrm.evaluation.summary import unit
-from hrm.evaluation.vote import ranked
+from hrm.evaluation.vote import ranked_in
 from hrm.progress import note
 
 
@@ -32,14 +32,10 @@ def vote(settings: VoteSettings, dataset: Path, run: Path, name: str) -> None:
         UserError: when predictions are missing, damaged, or of another dataset or format, or the rule does not apply.
     """
     data = open_dataset(dataset)
-    predictions = open_predictions(run / "predictions", data)
+    predictions = open_predictions(run / "predictions", data).first_copies(settings.max_copies)
     evaluate = read_record(run / "evaluate.json", EVALUATED, f"run `hrm evaluate {name}` again")
-    if settings.max_copies is not None:
-        predictions = predictions.where(predictions.copies < settings.max_copies)
     candidates = candidates_in(predictions, data)
-    ranking = ranked(
-        data.puzzle, candidates, predictions.answers, predictions.symmetries, predictions.q_halt, rule=settings.rule
-    )
+    ranking = ranked_in(predictions, candidates, data, settings.rule)
     valid_E = valid_first_answers(ranking, data)
     scores = vote_scores(ranking, data, settings.ks, valid_E)
     write_answers(run / "answers", ranking, data, valid_E)

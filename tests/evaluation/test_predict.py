@@ -16,7 +16,6 @@ from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation import parts as parts_module
 from hrm.evaluation import predictions as predictions_module
-from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import COLUMNS, Predictions, open_predictions
 from hrm.model import HRM, solve
 from hrm.training.card import load_model
@@ -35,7 +34,7 @@ def copies(sudoku: Dataset) -> Copies:
 
 
 def written(model: HRM, copies: Copies, out: Path, batch_size: int = 5) -> Predictions:
-    predict(model, copies, out, batch_size=batch_size, about={"checkpoint_step": 30})
+    small_run.predict(model, copies, out, batch_size=batch_size)
     return open_predictions(out, copies.dataset)
 
 
@@ -111,7 +110,7 @@ def test_a_stop_leaves_the_old_predictions(
 
     monkeypatch.setattr(parts_module, "write_part", stop)
     with pytest.raises(StopError):
-        predict(model, copies, out, batch_size=4, about={})
+        small_run.predict(model, copies, out, batch_size=4)
     assert (open_predictions(out, copies.dataset).answers.cells == before.answers.cells).all()
     assert [path.name for path in tmp_path.iterdir()] == ["predictions"]
 

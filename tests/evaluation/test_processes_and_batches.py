@@ -222,14 +222,20 @@ def stop_after(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation_module, "predict_piece", stopping)
 
 
-def test_other_weights_begin_anew(
-    sudoku: Dataset, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def begun(sudoku: Dataset, checkpoints: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluateSettings:
+    """Settings of an evaluation that was stopped after its first piece."""
     small = HALT.model_copy(update={"copies": 9, "batch_size": 8})
     stop_after(1, monkeypatch)
     with pytest.raises(InterruptedError):
-        evaluate(small, sudoku.path, checkpoints, tmp_path / "run")
+        evaluate(small, sudoku.path, checkpoints, run)
     monkeypatch.undo()
+    return small
+
+
+def test_other_weights_begin_anew(
+    sudoku: Dataset, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = begun(sudoku, checkpoints, tmp_path / "run", monkeypatch)
     small_run.write_checkpoint(tmp_path / "others", sudoku, small_run.SETTINGS, steps=40)
     for run in ("run", "whole"):
         evaluate(small, sudoku.path, tmp_path / "others", tmp_path / run)
@@ -240,11 +246,7 @@ def test_the_same_weights_in_another_model_begin_anew(
     sudoku: Dataset, checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as a file that was imported again with other settings: cycles are in the card alone."""
-    small = HALT.model_copy(update={"copies": 9, "batch_size": 8})
-    stop_after(1, monkeypatch)
-    with pytest.raises(InterruptedError):
-        evaluate(small, sudoku.path, checkpoints, tmp_path / "run")
-    monkeypatch.undo()
+    small = begun(sudoku, checkpoints, tmp_path / "run", monkeypatch)
     shutil.copytree(checkpoints, tmp_path / "others")
     card = tmp_path / "others/step-00000040/model.json"
     content = json.loads(card.read_text())

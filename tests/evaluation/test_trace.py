@@ -15,7 +15,6 @@ from hrm.data.copies import symmetric_copies
 from hrm.data.dataset import Dataset
 from hrm.errors import UserError
 from hrm.evaluation import tracer
-from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.trace import Trace, open_trace
 from hrm.model import HRM, solve
@@ -38,7 +37,7 @@ def model(sudoku: Dataset, tmp_path_factory: pytest.TempPathFactory) -> HRM:
 
 def traced(model: HRM, dataset: Dataset, out: Path, batch_size: int = 5, copies: int = 4) -> Trace:
     made = symmetric_copies(dataset, copies=copies, max_puzzles=None, seed=0)
-    predict(model, made, out, batch_size=batch_size, about={})
+    small_run.predict(model, made, out, batch_size=batch_size)
     trace = open_trace(out, dataset.puzzle.canvas)
     assert trace is not None
     return trace

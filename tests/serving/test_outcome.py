@@ -6,6 +6,7 @@ import numpy as np
 import small_run
 
 from hrm.data.dataset import Dataset
+from hrm.evaluation.predictions import open_predictions
 from hrm.evaluation.same_tests import digest_of_tests
 from hrm.puzzles.base import Examples, Grids
 from hrm.serving.outcome import Outcome
@@ -29,7 +30,7 @@ def test_the_digest_is_that_of_the_tests_looked_at(sudoku: Dataset) -> None:
 
 def test_an_outcome_tells_the_originals_in_their_order(sudoku: Dataset, tmp_path: Path) -> None:
     small_run.write_predictions(tmp_path / "predictions", sudoku, [True, False])
-    outcome = Outcome.of(tmp_path / "predictions", sudoku)
+    outcome = Outcome.of(open_predictions(tmp_path / "predictions", sudoku), sudoku)
     assert json.loads(outcome.text()) == {"test_digest": digest_of_tests(sudoku, 2), "count": 2, "solved": "10"}
     other = Outcome(outcome.tests, np.array([True, True]))
     assert other.artifact != outcome.artifact

@@ -22,7 +22,6 @@ from hrm.config import BuildSettings, EvaluateSettings, RegisterSettings
 from hrm.data.build import build_dataset
 from hrm.data.copies import Copies, symmetric_copies
 from hrm.data.dataset import Dataset, open_dataset
-from hrm.evaluation.predict import predict
 from hrm.evaluation.predictions import Predictions, open_predictions
 from hrm.evaluation.vote import vote
 from hrm.puzzles import Sudoku
@@ -91,7 +90,7 @@ def texts(dataset: Dataset) -> list[str]:
 def predictions_of(copies: Copies, place: Path, name: str) -> Predictions:
     """What the stage `evaluate` would write."""
     model = load_model(place / "runs/small/checkpoints").model
-    predict(model, copies, place / name, batch_size=64, about={})
+    small_run.predict(model, copies, place / name, batch_size=64)
     return open_predictions(place / name, copies.dataset)
 
 

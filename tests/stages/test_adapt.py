@@ -11,39 +11,24 @@ import pytest
 import small_run
 from safetensors.torch import load_file
 
+from benchmarks import adapt as adapt_benchmark
 from benchmarks.arc_family import write_tasks
 from hrm.cli import main
 from hrm.config import (
     AdaptSettings,
     BuildSettings,
     Experiment,
-    HaltingSettings,
-    ModelSettings,
-    OptimizerSettings,
     RegisterSettings,
-    TrainSettings,
 )
 from hrm.data.build import build_dataset
 from hrm.data.dataset import open_dataset
 from hrm.errors import UserError
-from hrm.puzzles import Arc
 from hrm.stages import adapt as adapt_stage
 from hrm.stages.adapt import adapt
 from hrm.stages.train import train
 from hrm.training.card import load_model
 
-ARC = Arc(canvas_size=3)
-TRAIN = TrainSettings(
-    model=ModelSettings(hidden=32, heads=2, H_layers=1, L_layers=1, H_cycles=1, L_cycles=1),
-    halting=HaltingSettings(max_steps=1),
-    optimizer=OptimizerSettings(lr=0.01, puzzle_lr=0.1, warmup_steps=20, lr_min_ratio=0.05),
-    batch_size=64,
-    epochs=140,
-    eval_every=1000,
-    processes=1,
-    precision="float32",
-    compile=False,
-)
+TRAIN = adapt_benchmark.TRAIN.model_copy(update={"epochs": 140})
 QUICK = AdaptSettings(steps=60, batch_size=64, puzzle_lr=0.1, variants=2)
 
 
@@ -53,8 +38,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("base")
     write_tasks(folder / "raw/family/training", 30, seed=1)
     write_tasks(folder / "raw/family/evaluation", 1, seed=2)
-    build = BuildSettings(puzzle=ARC, sources=["family"], variants=1)
-    build_dataset(build, folder / "raw", folder / "built")
+    build_dataset(adapt_benchmark.BUILD, folder / "raw", folder / "built")
     train(TRAIN, folder / "built", folder / "run", "family")
     return folder
 
@@ -78,7 +62,7 @@ def adapted(base: Path, tasks: Path, out: Path, settings: AdaptSettings = QUICK)
     experiment = Experiment(
         name="family",
         sources={},
-        build=BuildSettings(puzzle=ARC, sources=["family"]),
+        build=BuildSettings(puzzle=adapt_benchmark.BUILD.puzzle, sources=["family"]),
         register=RegisterSettings(description="a test"),
         adapt=settings,
     )
